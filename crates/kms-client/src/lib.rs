@@ -1,0 +1,1 @@
+//! Send a typed request, get a typed response.

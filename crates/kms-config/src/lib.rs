@@ -1,0 +1,1 @@
+//! One table of options: arguments, environment and files become one valid value.

@@ -1,0 +1,1 @@
+//! What each operation means: access, life cycle, custody of keys, batches.

@@ -1,0 +1,1 @@
+//! Algorithms over bytes, and the types that keep secrets secret.

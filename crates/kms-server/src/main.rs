@@ -1,0 +1,2 @@
+//! `kms-server`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Objects and grants in SQL: written once, spoken in several dialects.
