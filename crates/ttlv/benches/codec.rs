@@ -1,0 +1,3 @@
+//! What the codecs cost.
+
+fn main() {}
