@@ -1,0 +1,199 @@
+// A table.
+//! The options. To add one, add its row here; everything else is made from the rows.
+
+use std::fmt;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::layer::{Layers, Origin};
+use crate::resolve::{Build, Problem};
+use crate::value::{self, LogFormat, LogLevel, NoncePolicy};
+
+/// What a build does with an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It may be set.
+    Available,
+    /// It may be set, and means nothing there: a warning says so.
+    Unused,
+}
+
+/// One option, as it is documented.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name in the environment and in `.env`.
+    pub environment: &'static str,
+    /// Its name as an argument.
+    pub argument: &'static str,
+    /// What stands for its value in the help text.
+    pub placeholder: &'static str,
+    /// Its value where it is not set.
+    pub default: &'static str,
+    /// The values it may have, in words.
+    pub allowed: &'static str,
+    /// What it is for, in one sentence.
+    pub help: &'static str,
+    /// What the `dev` build does with it.
+    pub dev: Use,
+    /// What the production build does with it.
+    pub production: Use,
+}
+
+impl Row {
+    /// What `build` does with the option.
+    pub fn used_in(&self, build: Build) -> Use {
+        match build {
+            Build::Dev => self.dev,
+            Build::Production => self.production,
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was set.
+    pub origin: Origin,
+}
+
+impl<T> Deref for Setting<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Setting<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+macro_rules! options {
+    ($($field:ident: $type:ty {
+        $environment:literal, $argument:literal, $placeholder:literal, default $default:literal,
+        dev $dev:ident, production $production:ident,
+        read $read:expr, $allowed:literal,
+        $help:literal
+    })*) => {
+        /// Every option with the value it has.
+        #[derive(Clone, Debug)]
+        pub struct Config {
+            $(#[doc = $help] pub $field: Setting<$type>,)*
+        }
+
+        /// Every option, in the order in which it is documented.
+        pub static OPTIONS: &[Row] = &[$(Row {
+            environment: $environment,
+            argument: $argument,
+            placeholder: $placeholder,
+            default: $default,
+            allowed: $allowed,
+            help: $help,
+            dev: Use::$dev,
+            production: Use::$production,
+        },)*];
+
+        impl Config {
+            /// Reads every option from `layers`; whatever is wrong goes to `problems`.
+            pub(crate) fn read(layers: &Layers, problems: &mut Vec<Problem>) -> Option<Self> {
+                let mut rows = OPTIONS.iter();
+                $(let $field = rows.next().and_then(|row| read(row, layers, $read, problems));)*
+                Some(Self { $($field: $field?,)* })
+            }
+        }
+    };
+}
+
+fn read<T>(
+    row: &'static Row,
+    layers: &Layers,
+    parse: fn(&str) -> Option<T>,
+    problems: &mut Vec<Problem>,
+) -> Option<Setting<T>> {
+    let (text, origin) = layers.find(row);
+    let Some(value) = parse(text) else {
+        problems.push(Problem::bad_value(row, text, &origin));
+        return None;
+    };
+    Some(Setting { value, origin })
+}
+
+options! {
+    hostname: String {
+        "KMS_HOSTNAME", "--hostname", "ADDRESS", default "0.0.0.0",
+        dev Available, production Unused,
+        read value::host, "an IPv4 or IPv6 address, or a host name",
+        "The address on which the server listens."
+    }
+    port: u16 {
+        "KMS_PORT", "--port", "PORT", default "9998",
+        dev Available, production Unused,
+        read value::port, "0 to 65535; 0 takes a free port, which the start-up report names",
+        "The TCP port on which the server listens."
+    }
+    root_dir: PathBuf {
+        "KMS_ROOT_DIR", "--root-dir", "DIRECTORY", default "/tmp",
+        dev Available, production Available,
+        read value::path, "the path of a directory that exists and can be written",
+        "The directory that holds the database, `kms.db`."
+    }
+    max_body_size: usize {
+        "KMS_MAX_BODY_SIZE", "--max-body-size", "SIZE", default "64MiB",
+        dev Available, production Available,
+        read value::body_size, "1KiB to 1GiB, in bytes or with the unit KiB, MiB or GiB",
+        "The largest request body that is read."
+    }
+    max_connections: usize {
+        "KMS_MAX_CONNECTIONS", "--max-connections", "NUMBER", default "10000",
+        dev Available, production Available,
+        read value::connections, "1 to 1000000",
+        "How many connections may be open at once; more wait to be accepted."
+    }
+    header_timeout: Duration {
+        "KMS_HEADER_TIMEOUT", "--header-timeout", "TIME", default "10s",
+        dev Available, production Available,
+        read value::seconds, "1s to 86400s, in seconds (s) or minutes (m)",
+        "How long the header of a request may take to arrive."
+    }
+    request_timeout: Duration {
+        "KMS_REQUEST_TIMEOUT", "--request-timeout", "TIME", default "120s",
+        dev Available, production Available,
+        read value::seconds, "1s to 86400s, in seconds (s) or minutes (m)",
+        "How long the body of a request may take to arrive."
+    }
+    idle_timeout: Duration {
+        "KMS_IDLE_TIMEOUT", "--idle-timeout", "TIME", default "300s",
+        dev Available, production Available,
+        read value::seconds, "1s to 86400s, in seconds (s) or minutes (m)",
+        "How long a connection may stay open without a request, or with an answer that nobody reads."
+    }
+    stop_timeout: Duration {
+        "KMS_STOP_TIMEOUT", "--stop-timeout", "TIME", default "30s",
+        dev Available, production Available,
+        read value::seconds, "1s to 86400s, in seconds (s) or minutes (m)",
+        "How long running requests may take to end when the server is told to stop."
+    }
+    nonce_policy: NoncePolicy {
+        "KMS_NONCE_POLICY", "--nonce-policy", "POLICY", default "warn",
+        dev Available, production Available,
+        read value::nonce_policy, "warn or refuse",
+        "What happens past 2^32 encryptions with random nonces under one key: `warn`, or `refuse` until it is re-keyed."
+    }
+    log: LogLevel {
+        "KMS_LOG", "--log", "LEVEL", default "info",
+        dev Available, production Available,
+        read value::log_level, "off, error, warn, info, debug or trace",
+        "The least serious event that is logged; single requests appear from `debug` on."
+    }
+    log_format: LogFormat {
+        "KMS_LOG_FORMAT", "--log-format", "FORMAT", default "text",
+        dev Available, production Available,
+        read value::log_format, "text or json",
+        "How the log is written to standard error: lines of text, or one JSON object a line."
+    }
+}
