@@ -3,8 +3,6 @@
 //!
 //! Nothing about an option is written here; it stands in its row.
 
-use std::fmt::Write;
-
 use crate::options::{OPTIONS, Use};
 use crate::resolve::Build;
 
@@ -22,14 +20,11 @@ pub fn help(build: Build) -> String {
             Use::Available => "",
             Use::Unused => "\n          Not used by this build.",
         };
-        // Writing to a string does not fail.
-        writeln!(
-            text,
+        text += &format!(
             "  {} <{}>\n          {}\n          Allowed: {}.\n          \
-             Environment and .env: {}   Default: {}{unused}\n",
+             Environment and .env: {}   Default: {}{unused}\n\n",
             row.argument, row.placeholder, row.help, row.allowed, row.environment, row.default
-        )
-        .ok();
+        );
     }
     text.push_str(
         "  -h, --help\n          Prints this text.\n\n  \
@@ -50,24 +45,20 @@ pub fn reference() -> String {
          | Variable | Argument | Default | dev | production |\n|---|---|---|---|---|\n",
     );
     for row in OPTIONS {
-        writeln!(
-            page,
-            "| `{}` | `{}` | `{}` | {} | {} |",
+        page += &format!(
+            "| `{}` | `{}` | `{}` | {} | {} |\n",
             row.environment,
             row.argument,
             row.default,
             word(row.dev),
             word(row.production)
-        )
-        .ok();
+        );
     }
     for row in OPTIONS {
-        writeln!(
-            page,
-            "\n## {}\n\n{}\n\n- Argument: `{} {}`\n- Default: `{}`\n- Allowed: {}",
+        page += &format!(
+            "\n## {}\n\n{}\n\n- Argument: `{} {}`\n- Default: `{}`\n- Allowed: {}\n",
             row.environment, row.help, row.argument, row.placeholder, row.default, row.allowed
-        )
-        .ok();
+        );
     }
     page
 }
@@ -77,12 +68,10 @@ pub fn template() -> String {
     let mut text =
         String::from("# Options of kms-server. Remove the `#` before what you change.\n");
     for row in OPTIONS {
-        writeln!(
-            text,
-            "\n# {}\n# Allowed: {}.\n#{}={}",
+        text += &format!(
+            "\n# {}\n# Allowed: {}.\n#{}={}\n",
             row.help, row.allowed, row.environment, row.default
-        )
-        .ok();
+        );
     }
     text
 }

@@ -188,22 +188,20 @@ impl Layers {
         };
         let origin = Origin::File(self.file_path.clone());
         for entry in entries {
-            match entry {
-                Ok((name, value)) => match row(&name) {
-                    Some(row) => {
-                        self.file.insert(row.environment, value);
-                    }
-                    None if name.starts_with("KMS_") => self.unknown(&name, &origin),
-                    None => {}
-                },
-                // The text of the line stays out of the message: it may hold a secret.
-                Err(_) => {
-                    problems.push(Problem::new(
-                        format!("{}: a line is not NAME=value", self.file_path.display()),
-                        "Write one NAME=value a line; quote values with blanks.".to_owned(),
-                    ));
-                    return;
+            // The text of a bad line stays out of the message: it may hold a secret.
+            let Ok((name, value)) = entry else {
+                problems.push(Problem::new(
+                    format!("{}: a line is not NAME=value", self.file_path.display()),
+                    "Write one NAME=value a line; quote values with blanks.".to_owned(),
+                ));
+                return;
+            };
+            match row(&name) {
+                Some(row) => {
+                    self.file.insert(row.environment, value);
                 }
+                None if name.starts_with("KMS_") => self.unknown(&name, &origin),
+                None => {}
             }
         }
     }

@@ -59,7 +59,7 @@ fn arguments_win_over_the_environment_and_that_over_the_file() {
     .config;
     assert_eq!((*config.port, config.port.origin), (3, Origin::Argument));
     assert_eq!((*config.log, config.log.origin), (LogLevel::Warn, Origin::Environment));
-    assert_eq!(*config.idle_timeout, Duration::from_secs(120));
+    assert_eq!(*config.idle_timeout, Duration::from_mins(2));
     assert_eq!(config.hostname.as_str(), "::1");
     assert_eq!(config.hostname.origin, Origin::File(file));
 }
