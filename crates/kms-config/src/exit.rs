@@ -37,13 +37,13 @@ impl Exit {
 
 /// The page `docs/reference/exit-codes.md`.
 pub fn reference() -> String {
-    let mut page = String::from(
+    let line = |(exit, meaning, remedy): &(Exit, &str, &str)| {
+        format!("| {} | {meaning} | {remedy} |\n", exit.code())
+    };
+    let lines: String = EXITS.iter().map(line).collect();
+    format!(
         "# Exit codes of `kms-server`\n\n\
          <!-- Made by `cargo xtask codegen` from crates/kms-config/src/exit.rs. -->\n\n\
-         | Code | What happened | What to do |\n|---|---|---|\n",
-    );
-    for (exit, meaning, remedy) in EXITS {
-        page += &format!("| {} | {meaning} | {remedy} |\n", exit.code());
-    }
-    page
+         | Code | What happened | What to do |\n|---|---|---|\n{lines}"
+    )
 }

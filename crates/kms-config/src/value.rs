@@ -158,7 +158,7 @@ mod tests {
     fn times_are_whole_seconds() {
         assert_eq!(seconds("30"), Some(Duration::from_secs(30)));
         assert_eq!(seconds("30s"), Some(Duration::from_secs(30)));
-        assert_eq!(seconds("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(seconds("2m"), Some(Duration::from_mins(2)));
         for bad in ["", "0", "s", "1.5", "2d", "100000"] {
             assert_eq!(seconds(bad), None, "{bad}");
         }
