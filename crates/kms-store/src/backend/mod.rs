@@ -1,0 +1,59 @@
+//! What a database has to do for the store, and the databases there are.
+//!
+//! Words of the domain only: statements and drivers stay in the modules below.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::cache::Cache;
+use crate::commit::Commit;
+use crate::record::{Cached, Grant, KeyringRow, Search};
+use crate::{Config, Error, OpenError};
+
+pub(crate) mod sqlite;
+
+/// An answer to come.
+pub(crate) type Answer<'a, T, E = Error> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
+/// A database that holds the objects. It keeps the cache in step with what it commits and reads.
+pub(crate) trait Backend: Send + Sync {
+    /// The name made when the database was.
+    fn database_id(&self) -> &str;
+    /// Reads one object, past the cache but into it.
+    fn object<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Arc<Cached>>>;
+    /// Makes all changes, durably, or none.
+    fn commit(&self, commit: Commit) -> Answer<'_, ()>;
+    /// Candidates for a search, by ascending place.
+    fn search(&self, search: Search) -> Answer<'_, Vec<Arc<Cached>>>;
+    /// Objects whose state the clock has changed until `now`, the most overdue first.
+    fn due(&self, now: i64, limit: usize) -> Answer<'_, Vec<Arc<Cached>>>;
+    /// One grant.
+    fn grant<'a>(&'a self, id: &'a str, user: &'a str) -> Answer<'a, Option<Grant>>;
+    /// All grants of an object, by user.
+    fn grants<'a>(&'a self, id: &'a str) -> Answer<'a, Vec<Grant>>;
+    /// A user's grants by object, after a given object.
+    fn granted_to(
+        &self,
+        user: String,
+        after: Option<String>,
+        limit: usize,
+    ) -> Answer<'_, Vec<Grant>>;
+    /// The sealed usage of an object.
+    fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+    /// Whether the identifier belonged to an object that was removed.
+    fn removed<'a>(&'a self, id: &'a str) -> Answer<'a, bool>;
+    /// The keyring, by generation.
+    fn keyring(&self) -> Answer<'_, Vec<KeyringRow>>;
+    /// Ends what was begun and lets the database go. What comes later is unavailable.
+    fn close(&self) -> Answer<'_, ()>;
+}
+
+/// A database that can be opened.
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// Opens it, if the configuration means it.
+    pub(crate) open: fn(&Config, Arc<Cache>) -> Option<Answer<'_, Arc<dyn Backend>, OpenError>>,
+}
+
+/// All databases.
+pub(crate) static BACKENDS: &[Kind] = &[Kind { name: "sqlite", open: sqlite::open }];

@@ -1,0 +1,112 @@
+//! One commit on its way to the database, and what it does to the cache when its fate is known.
+//!
+//! It must not know which database carries it out.
+
+use std::sync::Arc;
+
+use crate::Error;
+use crate::cache::Cache;
+use crate::record::{
+    Cached, Grant, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS,
+    MAX_SEALED, Write,
+};
+
+/// Changes that are made all or none, and what they rest on.
+///
+/// A backend ends each commit with [`Commit::done`] or [`Commit::refused`] *before* it answers. One
+/// that is dropped has an unknown fate, and the cache forgets its objects.
+pub(crate) struct Commit {
+    /// Objects with the version that was read; none if the object was not there.
+    pub(crate) reads: Vec<(String, Option<u64>)>,
+    pub(crate) writes: Vec<Write>,
+    /// A slot of the keyring, and what it replaces.
+    pub(crate) keyring: Option<(KeyringRow, Option<Vec<u8>>)>,
+    cache: Arc<Cache>,
+}
+
+impl Commit {
+    pub(crate) fn new(
+        reads: Vec<(String, Option<u64>)>,
+        writes: Vec<Write>,
+        cache: Arc<Cache>,
+    ) -> Result<Self, Error> {
+        writes.iter().try_for_each(check)?;
+        Ok(Self { reads, writes, keyring: None, cache })
+    }
+
+    pub(crate) fn keyring(row: KeyringRow, expected: Option<Vec<u8>>, cache: Arc<Cache>) -> Self {
+        Self { reads: Vec::new(), writes: Vec::new(), keyring: Some((row, expected)), cache }
+    }
+
+    /// Roughly the bytes to be written.
+    pub(crate) fn weight(&self) -> usize {
+        let weight = |write: &Write| match write {
+            Write::Put { row, .. } => row.record.len() + row.material.as_ref().map_or(0, Vec::len),
+            _ => 0,
+        };
+        self.writes.iter().map(|write| 256 + weight(write)).sum()
+    }
+
+    /// The changes are durable. `seqs` has the place of each put, in order.
+    pub(crate) fn done(mut self, seqs: &[i64]) {
+        let mut seqs = seqs.iter();
+        for write in std::mem::take(&mut self.writes) {
+            match write {
+                Write::Put { row, expected, .. } => match seqs.next() {
+                    Some(seq) => {
+                        self.cache.written(Arc::new(Cached::new(*seq, row)), expected.is_none());
+                    }
+                    None => self.cache.forget(&row.id),
+                },
+                Write::Remove { id, .. } => self.cache.forget(&id),
+                Write::PutGrant(_) | Write::RemoveGrant { .. } | Write::PutUsage { .. } => {}
+            }
+        }
+    }
+
+    /// Nothing was changed.
+    pub(crate) fn refused(mut self) {
+        self.writes.clear();
+    }
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        for write in &self.writes {
+            match write {
+                Write::Put { row, .. } => self.cache.forget(&row.id),
+                Write::Remove { id, .. } => self.cache.forget(id),
+                Write::PutGrant(_) | Write::RemoveGrant { .. } | Write::PutUsage { .. } => {}
+            }
+        }
+    }
+}
+
+fn at_most(what: &'static str, length: usize, limit: usize) -> Result<(), Error> {
+    if length > limit { Err(Error::TooLong { what, limit }) } else { Ok(()) }
+}
+
+fn check(write: &Write) -> Result<(), Error> {
+    match write {
+        Write::Put { row, index, .. } => {
+            at_most("an identifier", row.id.len(), MAX_NAME)?;
+            at_most("a user name", row.owner.len(), MAX_NAME)?;
+            at_most("a sealed record", row.record.len(), MAX_SEALED)?;
+            at_most("sealed material", row.material.as_ref().map_or(0, Vec::len), MAX_SEALED)?;
+            at_most("the list of searchable values", index.len(), MAX_INDEX_ENTRIES)?;
+            let longest = index.iter().map(|entry| entry.value.len()).max();
+            at_most("a searchable value", longest.unwrap_or(0), MAX_INDEX_VALUE)
+        }
+        Write::PutGrant(Grant { id, user, permissions, mac }) => {
+            at_most("an identifier", id.len(), MAX_NAME)?;
+            at_most("a user name", user.len(), MAX_NAME)?;
+            at_most("a permissions list", permissions.len(), MAX_PERMISSIONS)?;
+            at_most("a grant's proof", mac.len(), MAX_NAME)
+        }
+        Write::PutUsage { id, sealed, .. } => {
+            at_most("an identifier", id.len(), MAX_NAME)?;
+            at_most("sealed usage", sealed.len(), MAX_SEALED)
+        }
+        Write::RemoveGrant { .. } | Write::Remove { .. } => Ok(()),
+    }
+}
