@@ -110,5 +110,5 @@ fn measure(what: &str, data: &[u8], per_round: u32) {
 fn main() {
     measure("64 B", &[0xA5; 64], 10_000);
     measure("4 KiB", &[0xA5; 4 << 10], 1_000);
-    measure("1 MiB", &[0xA5; 1 << 20], 3);
+    measure("1 MiB", &vec![0xA5; 1 << 20], 3);
 }

@@ -44,10 +44,9 @@ pub(crate) fn scalar(
     let hexadecimal = text.strip_prefix("0x").map(hex::number);
     Ok(match item_type {
         ItemType::Structure => return Err(bad("a structure's value is a list of items")),
-        ItemType::Integer => Value::Integer(
-            number(text, |decimal| Some(i32::try_from(decimal).ok()?.cast_unsigned()))
-                .ok_or_else(|| bad("neither 32 bits nor names of bits"))?,
-        ),
+        ItemType::Integer => {
+            Value::Integer(mask(text).ok_or_else(|| bad("neither 32 bits nor names of bits"))?)
+        }
         ItemType::Enumeration => Value::Enumeration(
             number(text, |decimal| u32::try_from(decimal).ok())
                 .ok_or_else(|| bad("neither 32 bits nor a name"))?,
@@ -117,8 +116,19 @@ pub(crate) fn integer<'a>(tag: Tag, item_type: ItemType, value: i64) -> Result<V
     })
 }
 
-/// Hexadecimal, decimal, or else a name; bits of masks are separated by `|` in JSON and by blanks
-/// in XML, and always by blanks in the tree.
+/// Bits of a mask are separated by `|` in JSON and by blanks in XML, and always by blanks in the
+/// tree.
+fn mask(text: Cow<'_, str>) -> Option<Number<'_>> {
+    let separator = |it: char| it == '|' || it.is_ascii_whitespace();
+    let text = match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(separator)),
+        Cow::Owned(text) => Cow::Owned(text.trim_matches(separator).to_owned()),
+    };
+    let text = if text.contains('|') { Cow::Owned(text.replace('|', " ")) } else { text };
+    number(text, |decimal| Some(i32::try_from(decimal).ok()?.cast_unsigned()))
+}
+
+/// Hexadecimal, decimal, or else a name.
 fn number(text: Cow<'_, str>, from_decimal: fn(i64) -> Option<u32>) -> Option<Number<'_>> {
     if let Some(value) = text.strip_prefix("0x").and_then(hex::number) {
         return u32::try_from(value).ok().map(Number::Code);
@@ -127,7 +137,7 @@ fn number(text: Cow<'_, str>, from_decimal: fn(i64) -> Option<u32>) -> Option<Nu
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return decimal(&text).and_then(from_decimal).map(Number::Code);
     }
-    Some(Number::Name(if text.contains('|') { text.replace('|', " ").into() } else { text }))
+    Some(Number::Name(text))
 }
 
 fn decimal(text: &str) -> Option<i64> {
@@ -202,7 +212,7 @@ mod tests {
 
     #[test]
     fn decimals() {
-        for value in [0, 1, -1, 9, 10, 1234567890, i64::MAX, i64::MIN] {
+        for value in [0, 1, -1, 9, 10, 1_234_567_890, i64::MAX, i64::MIN] {
             let mut out = Vec::new();
             write_decimal(value, &mut out);
             assert_eq!(out, value.to_string().into_bytes());
