@@ -1,6 +1,12 @@
 // A table.
-//! Enumerations and masks: every one of KMIP 1.0 to 2.1 (2.1 specification, section 11).
-#![expect(non_upper_case_globals, reason = "the names are the standard's, and the text encodings use them")]
+//! Enumerations and masks: every one of KMIP 1.0 to 2.1 (2.1 specification, section 11), and
+//! the extensions of other servers that their clients use.
+//!
+//! Must not know where any of them occurs.
+#![expect(
+    non_upper_case_globals,
+    reason = "the names are the standard's, and the text encodings use them"
+)]
 
 enumeration! {
     /// Adjustment Type.
@@ -67,6 +73,7 @@ enumeration! {
         0x10 X9_102AKW1,
         0x11 X9_102AKW2,
         0x12 AEAD,
+        0x8000_0002 GCMSIV / "AESGCMSIV",
     }
 }
 enumeration! {
@@ -229,14 +236,14 @@ enumeration! {
 enumeration! {
     /// Digital Signature Algorithm.
     DigitalSignatureAlgorithm {
-        0x01 MD2WithRSAEncryption,
-        0x02 MD5WithRSAEncryption,
-        0x03 SHA_1WithRSAEncryption,
-        0x04 SHA_224WithRSAEncryption,
-        0x05 SHA_256WithRSAEncryption,
-        0x06 SHA_384WithRSAEncryption,
-        0x07 SHA_512WithRSAEncryption,
-        0x08 RSASSA_PSS,
+        0x01 MD2WithRSAEncryption / "MD2WithRSAEncryptionPKCS_1V1_5",
+        0x02 MD5WithRSAEncryption / "MD5WithRSAEncryptionPKCS_1V1_5",
+        0x03 SHA_1WithRSAEncryption / "SHA_1WithRSAEncryptionPKCS_1V1_5",
+        0x04 SHA_224WithRSAEncryption / "SHA_224WithRSAEncryptionPKCS_1V1_5",
+        0x05 SHA_256WithRSAEncryption / "SHA_256WithRSAEncryptionPKCS_1V1_5",
+        0x06 SHA_384WithRSAEncryption / "SHA_384WithRSAEncryptionPKCS_1V1_5",
+        0x07 SHA_512WithRSAEncryption / "SHA_512WithRSAEncryptionPKCS_1V1_5",
+        0x08 RSASSA_PSS / "RSASSA_PSSPKCS_1V2_1",
         0x09 DSAWithSHA_1,
         0x0A DSAWithSHA224,
         0x0B DSAWithSHA256,
@@ -357,6 +364,7 @@ enumeration! {
         0x15 TransparentECPublicKey,
         0x16 PKCS_12,
         0x17 PKCS_10,
+        0x8000_0001 PKCS_7,
     }
 }
 enumeration! {
@@ -424,7 +432,7 @@ enumeration! {
 enumeration! {
     /// Mask Generator.
     MaskGenerator {
-        0x01 MGF1,
+        0x01 MGF1 / "MFG1",
     }
 }
 enumeration! {
@@ -481,15 +489,22 @@ enumeration! {
     }
 }
 enumeration! {
+    /// Opaque Data Type: the specification names none.
+    OpaqueDataType {
+        0x8000_0001 Unknown,
+        0x8000_0002 Vendor,
+    }
+}
+enumeration! {
     /// Operation.
     Operation {
         0x01 Create,
         0x02 CreateKeyPair,
         0x03 Register,
-        0x04 ReKey,
+        0x04 Rekey "ReKey",
         0x05 DeriveKey,
         0x06 Certify,
-        0x07 ReCertify,
+        0x07 Recertify "ReCertify",
         0x08 Locate,
         0x09 Check,
         0x0A Get,
@@ -511,7 +526,7 @@ enumeration! {
         0x1A Poll,
         0x1B Notify,
         0x1C Put,
-        0x1D ReKeyKeyPair,
+        0x1D RekeyKeyPair "ReKeyKeyPair",
         0x1E DiscoverVersions,
         0x1F Encrypt,
         0x20 Decrypt,
@@ -890,6 +905,8 @@ enumeration! {
         0x44 BRAINPOOLP512T1,
         0x45 CURVE25519,
         0x46 CURVE448,
+        0x8000_0001 CURVEED25519,
+        0x8000_0002 CURVEED448,
     }
 }
 enumeration! {

@@ -1,6 +1,13 @@
 // A table.
 //! Tags: every one of KMIP 1.0 to 2.1, and our own in the extension range.
-#![expect(non_upper_case_globals, reason = "the names are the standard's, and the text encodings use them")]
+//!
+//! Must not know what any of them means.
+#![expect(
+    non_upper_case_globals,
+    reason = "the names are the standard's, and the text encodings use them"
+)]
+
+use std::fmt;
 
 use ttlv::{Tag, TagNames};
 
@@ -315,7 +322,7 @@ tags! {
     0x42_0134 ClusterInfo,
     0x42_0135 AlternateFailoverEndpoints,
     0x42_0136 ShortUniqueIdentifier,
-    0x42_0138 Tag,
+    0x42_0138 TagValue "Tag",
     0x42_0139 CertificateRequestUniqueIdentifier,
     0x42_013A NISTKeyType,
     0x42_013B AttributeReference,
@@ -376,17 +383,268 @@ tags! {
     0x42_0174 SubmissionDate,
     0x42_0175 ProcessingStage,
     0x42_0176 AsynchronousCorrelationValues,
+    // Fields of other servers' own, which their clients send.
+    0x54_0001 Cascade,
+    0x54_0002 Remove,
+    0x54_0003 ExpectedObjectType,
+    // The persisted form of objects.
+    0x54_0101 StoredRecord,
+    0x54_0102 StoredFormat,
+    0x54_0103 StoredOwner,
+    0x54_0104 StoredMaterialTag,
+    0x54_0105 StoredMaterialGeneration,
+    0x54_0106 StoredGrantEpoch,
+    0x54_0107 StoredGrantBucket,
+    0x54_0108 StoredGrantEpochNumber,
+    0x54_0109 StoredMaterial,
+    // Bare operations: the tag of the whole is the operation's name.
+    0x54_1001 Create,
+    0x54_1002 CreateKeyPair,
+    0x54_1003 Register,
+    0x54_1004 Rekey "ReKey",
+    0x54_1005 DeriveKey,
+    0x54_1006 Certify,
+    0x54_1007 Recertify "ReCertify",
+    0x54_1008 Locate,
+    0x54_1009 Check,
+    0x54_100A Get,
+    0x54_100B GetAttributes,
+    0x54_100C GetAttributeList,
+    0x54_100D AddAttribute,
+    0x54_100E ModifyAttribute,
+    0x54_100F DeleteAttribute,
+    0x54_1010 ObtainLease,
+    0x54_1011 GetUsageAllocation,
+    0x54_1012 Activate,
+    0x54_1013 Revoke,
+    0x54_1014 Destroy,
+    0x54_1015 Archive,
+    0x54_1016 Recover,
+    0x54_1017 Validate,
+    0x54_1018 Query,
+    0x54_1019 Cancel,
+    0x54_101A Poll,
+    0x54_101B Notify,
+    0x54_101C Put,
+    0x54_101D RekeyKeyPair "ReKeyKeyPair",
+    0x54_101E DiscoverVersions,
+    0x54_101F Encrypt,
+    0x54_1020 Decrypt,
+    0x54_1021 Sign,
+    0x54_1022 SignatureVerify,
+    0x54_1023 MAC,
+    0x54_1024 MACVerify,
+    0x54_1025 RNGRetrieve,
+    0x54_1026 RNGSeed,
+    0x54_1027 Hash,
+    0x54_1028 CreateSplitKey,
+    0x54_1029 JoinSplitKey,
+    0x54_102A Import,
+    0x54_102B Export,
+    0x54_102C Log,
+    0x54_102D Login,
+    0x54_102E Logout,
+    0x54_102F DelegatedLogin,
+    0x54_1030 AdjustAttribute,
+    0x54_1031 SetAttribute,
+    0x54_1032 SetEndpointRole,
+    0x54_1033 PKCS_11,
+    0x54_1034 Interop,
+    0x54_1035 ReProvision,
+    0x54_1036 SetDefaults,
+    0x54_1037 SetConstraints,
+    0x54_1038 GetConstraints,
+    0x54_1039 QueryAsynchronousRequests,
+    0x54_103A Process,
+    0x54_103B Ping,
+    0x54_2001 CreateResponse,
+    0x54_2002 CreateKeyPairResponse,
+    0x54_2003 RegisterResponse,
+    0x54_2004 RekeyResponse "ReKeyResponse",
+    0x54_2005 DeriveKeyResponse,
+    0x54_2006 CertifyResponse,
+    0x54_2007 RecertifyResponse "ReCertifyResponse",
+    0x54_2008 LocateResponse,
+    0x54_2009 CheckResponse,
+    0x54_200A GetResponse,
+    0x54_200B GetAttributesResponse,
+    0x54_200C GetAttributeListResponse,
+    0x54_200D AddAttributeResponse,
+    0x54_200E ModifyAttributeResponse,
+    0x54_200F DeleteAttributeResponse,
+    0x54_2010 ObtainLeaseResponse,
+    0x54_2011 GetUsageAllocationResponse,
+    0x54_2012 ActivateResponse,
+    0x54_2013 RevokeResponse,
+    0x54_2014 DestroyResponse,
+    0x54_2015 ArchiveResponse,
+    0x54_2016 RecoverResponse,
+    0x54_2017 ValidateResponse,
+    0x54_2018 QueryResponse,
+    0x54_2019 CancelResponse,
+    0x54_201A PollResponse,
+    0x54_201B NotifyResponse,
+    0x54_201C PutResponse,
+    0x54_201D RekeyKeyPairResponse "ReKeyKeyPairResponse",
+    0x54_201E DiscoverVersionsResponse,
+    0x54_201F EncryptResponse,
+    0x54_2020 DecryptResponse,
+    0x54_2021 SignResponse,
+    0x54_2022 SignatureVerifyResponse,
+    0x54_2023 MACResponse,
+    0x54_2024 MACVerifyResponse,
+    0x54_2025 RNGRetrieveResponse,
+    0x54_2026 RNGSeedResponse,
+    0x54_2027 HashResponse,
+    0x54_2028 CreateSplitKeyResponse,
+    0x54_2029 JoinSplitKeyResponse,
+    0x54_202A ImportResponse,
+    0x54_202B ExportResponse,
+    0x54_202C LogResponse,
+    0x54_202D LoginResponse,
+    0x54_202E LogoutResponse,
+    0x54_202F DelegatedLoginResponse,
+    0x54_2030 AdjustAttributeResponse,
+    0x54_2031 SetAttributeResponse,
+    0x54_2032 SetEndpointRoleResponse,
+    0x54_2033 PKCS_11Response,
+    0x54_2034 InteropResponse,
+    0x54_2035 ReProvisionResponse,
+    0x54_2036 SetDefaultsResponse,
+    0x54_2037 SetConstraintsResponse,
+    0x54_2038 GetConstraintsResponse,
+    0x54_2039 QueryAsynchronousRequestsResponse,
+    0x54_203A ProcessResponse,
+    0x54_203B PingResponse,
 }
+
+/// The tag of a bare request is this and the operation's code.
+pub(crate) const BARE_REQUEST: u32 = 0x54_1000;
+/// The tag of a bare response is this and the operation's code.
+pub(crate) const BARE_RESPONSE: u32 = 0x54_2000;
+
+/// Names that some clients use for tags that have another.
+const ALIASES: &[(u32, &str)] = &[(AttributeReference.0, "AttributeReferences")];
 
 /// The names of the tags of every version.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Names;
 
 impl TagNames for Names {
+    #[inline]
     fn name(&self, tag: Tag) -> Option<&'static str> {
-        TABLE.iter().find(|(code, _)| *code == tag.0).map(|(_, name)| *name)
+        let page: &[&'static str] = match tag.0 >> 12 {
+            0x420 => &STANDARD,
+            0x540 => &OWN,
+            0x541 => &REQUESTS,
+            0x542 => &RESPONSES,
+            _ => return None,
+        };
+        let name = page.get(usize::try_from(tag.0 & 0xFFF).ok()?)?;
+        (!name.is_empty()).then_some(*name)
     }
+
+    #[inline]
     fn tag(&self, name: &str) -> Option<Tag> {
-        TABLE.iter().find(|(_, it)| *it == name).map(|(code, _)| Tag(*code))
+        let mut slot = hash(name.as_bytes()) % SLOTS;
+        loop {
+            let (code, found) = INDEX.get(slot)?;
+            if *found == name {
+                return Some(Tag(*code));
+            }
+            if found.is_empty() {
+                return alias(name);
+            }
+            slot = (slot + 1) % SLOTS;
+        }
     }
+}
+
+#[cold]
+fn alias(name: &str) -> Option<Tag> {
+    ALIASES.iter().find(|row| row.1 == name).map(|row| Tag(row.0))
+}
+
+/// A tag as errors show it: by name, or by number where it has none.
+pub(crate) struct Shown(pub(crate) Tag);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Names.name(self.0) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "tag {:?}", self.0),
+        }
+    }
+}
+
+/// The name of `tag`, or its number where it has none.
+pub fn shown(tag: Tag) -> String {
+    Shown(tag).to_string()
+}
+
+static STANDARD: [&str; 0x180] = page(0x42_0000);
+static OWN: [&str; 0x110] = page(0x54_0000);
+static REQUESTS: [&str; 0x40] = page(BARE_REQUEST);
+static RESPONSES: [&str; 0x40] = page(BARE_RESPONSE);
+
+/// The names of the tags from `from` on, by their distance.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "run by the compiler"
+)]
+const fn page<const N: usize>(from: u32) -> [&'static str; N] {
+    let (mut names, mut row) = ([""; N], 0);
+    while row < TABLE.len() {
+        let (code, name) = TABLE[row];
+        if code & 0xFF_F000 == from {
+            names[(code - from) as usize] = name;
+        }
+        row += 1;
+    }
+    names
+}
+
+/// At least twice as many as there are tags, so that probes are short.
+const SLOTS: usize = 1024;
+
+/// Every row of the table at the slot its hash names, or the next free one.
+static INDEX: [(u32, &str); SLOTS] = index();
+
+#[expect(clippy::indexing_slicing, reason = "run by the compiler")]
+const fn index() -> [(u32, &'static str); SLOTS] {
+    assert!(TABLE.len() * 2 <= SLOTS, "SLOTS is too small for the table of tags");
+    let (mut slots, mut row) = ([(0, ""); SLOTS], 0);
+    while row < TABLE.len() {
+        let mut slot = hash(TABLE[row].1.as_bytes()) % SLOTS;
+        while !slots[slot].1.is_empty() {
+            slot = (slot + 1) % SLOTS;
+        }
+        slots[slot] = TABLE[row];
+        row += 1;
+    }
+    slots
+}
+
+/// Mixes both ends of a name and its length: names differ there, and it costs two loads.
+#[expect(clippy::cast_possible_truncation, reason = "a hash may lose bits")]
+const fn hash(name: &[u8]) -> usize {
+    let (head, tail) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+        _ => (short(name), 0),
+    };
+    let mixed = head.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ tail.wrapping_mul(0xC2B2_AE3D_27D4_EB4F).rotate_left(23)
+        ^ name.len() as u64;
+    (mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 40) as usize
+}
+
+/// Fewer than eight bytes as a number.
+const fn short(name: &[u8]) -> u64 {
+    let (mut all, mut rest) = (0, name);
+    while let [first, others @ ..] = rest {
+        all = all << 8 | *first as u64;
+        rest = others;
+    }
+    all
 }

@@ -1,0 +1,40 @@
+//! Export (2.1 specification, section 6.1.20).
+//!
+//! Must not know how keys are converted or wrapped.
+
+use kmip_derive::Wire;
+
+use crate::attribute::Attributes;
+use crate::enumerations::{KeyCompressionType, KeyFormatType, KeyWrapType, ObjectType};
+use crate::identifier::UniqueIdentifier;
+use crate::object::{KeyWrappingSpecification, Object};
+
+/// Asks for an object with its attributes, whatever its state.
+#[derive(Clone, Debug, Default, PartialEq, Wire)]
+pub struct ExportRequest {
+    /// The object; the batch's placeholder where absent.
+    pub unique_identifier: Option<UniqueIdentifier>,
+    /// The form wanted.
+    pub key_format_type: Option<KeyFormatType>,
+    /// Whether a key kept wrapped is wanted so.
+    pub key_wrap_type: Option<KeyWrapType>,
+    /// The form of an elliptic curve point wanted.
+    pub key_compression_type: Option<KeyCompressionType>,
+    /// How to wrap it.
+    pub key_wrapping_specification: Option<KeyWrappingSpecification>,
+}
+
+/// The object and its attributes.
+#[derive(Clone, Debug, PartialEq, Wire)]
+pub struct ExportResponse {
+    /// What it is.
+    pub object_type: ObjectType,
+    /// Its identifier.
+    pub unique_identifier: String,
+    /// Its attributes.
+    #[kmip(spread)]
+    pub attributes: Attributes,
+    /// The object.
+    #[kmip(object)]
+    pub object: Object,
+}
