@@ -1,1 +1,64 @@
-//! The numbered steps that make the schema.
+//! The numbered steps that make the schema, and which of them a database still needs.
+//!
+//! It must not know how a database carries a step out. A step that was released never changes: the
+//! database keeps the text it was made with, and another text under the same number is refused.
+
+/// One step.
+pub(crate) struct Migration {
+    pub(crate) number: u32,
+    pub(crate) name: &'static str,
+    pub(crate) up: &'static str,
+}
+
+/// All steps, in order; the numbers are 1, 2, 3, …
+pub(crate) static MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "objects",
+    up: include_str!("../migrations/0001-objects/up.sql"),
+}];
+
+/// Why a database's schema cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// It has steps that this program does not know.
+    Future { found: u32, known: u32 },
+    /// A step is missing in the middle, or was another one.
+    Different { number: u32 },
+}
+
+/// The steps that are still to be made, given the numbers and texts of those made, in order.
+pub(crate) fn pending(made: &[(u32, String)]) -> Result<&'static [Migration], Mismatch> {
+    let known = MIGRATIONS.last().map_or(0, |last| last.number);
+    if let Some((found, _)) = made.last()
+        && *found > known
+    {
+        return Err(Mismatch::Future { found: *found, known });
+    }
+    for ((number, text), step) in made.iter().zip(MIGRATIONS) {
+        if *number != step.number || text != step.up {
+            return Err(Mismatch::Different { number: step.number });
+        }
+    }
+    Ok(MIGRATIONS.get(made.len()..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_numbered_and_only_missing_ones_are_made() {
+        for (step, number) in MIGRATIONS.iter().zip(1..) {
+            assert_eq!(step.number, number);
+        }
+        let mut made: Vec<_> =
+            MIGRATIONS.iter().map(|step| (step.number, step.up.to_owned())).collect();
+        assert_eq!(pending(&[]).unwrap().len(), MIGRATIONS.len());
+        assert!(pending(&made).unwrap().is_empty());
+        made[0].1.push(' ');
+        assert_eq!(pending(&made).err(), Some(Mismatch::Different { number: 1 }));
+        let known = MIGRATIONS.len() as u32;
+        made.push((known + 1, String::new()));
+        assert_eq!(pending(&made).err(), Some(Mismatch::Future { found: known + 1, known }));
+    }
+}

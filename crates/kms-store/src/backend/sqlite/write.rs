@@ -1,0 +1,323 @@
+//! The one writer: a thread that takes all commits that wait, makes them in one transaction, and
+//! answers them when it is durable.
+//!
+//! It must not know what a commit changes; see [`super::apply`].
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::apply::{self, Stop};
+use super::convert::{self, error};
+use crate::Error;
+use crate::commit::Commit;
+use crate::record::Write;
+
+/// The most commits in one transaction.
+const GROUP: usize = 512;
+/// When a group weighs more than this, in bytes, it takes no further commit.
+const GROUP_BYTES: usize = 8 << 20;
+/// The room for commits that wait, in KiB; each takes at least [`COMMIT_KIB`].
+const QUEUE_KIB: usize = 128 << 10;
+const COMMIT_KIB: usize = 16;
+/// From so many pages on, the log is copied into the database between two groups.
+const CHECKPOINT_PAGES: i64 = 2048;
+/// From so many pages on, the writer waits for readers to leave the log, so that it starts anew.
+const RESTART_PAGES: i64 = 32 * 1024;
+/// After so long without a commit, what is left of the log is copied.
+const IDLE: Duration = Duration::from_millis(500);
+
+struct Job {
+    commit: Commit,
+    answer: oneshot::Sender<Result<(), Error>>,
+    _room: OwnedSemaphorePermit,
+}
+
+#[expect(clippy::large_enum_variant, reason = "nearly all are jobs, and they are moved once")]
+enum Message {
+    Commit(Job),
+    /// Ends what came before, closes the connection and answers.
+    Close(oneshot::Sender<Result<(), Error>>),
+    #[cfg(test)]
+    Run(Box<dyn FnOnce(&Connection) + Send>),
+}
+
+/// The writer as its callers see it.
+pub(super) struct Writer {
+    messages: Sender<Message>,
+    room: Arc<Semaphore>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread on a connection that is set up for writing; new objects take the places
+    /// from `next` on.
+    pub(super) fn start(connection: Connection, next: i64) -> std::io::Result<Self> {
+        let (messages, queue) = channel();
+        let log = Arc::new(AtomicI64::new(0));
+        let mut thread = Thread { connection, queue, next, log, copied: 0, seqs: Vec::new() };
+        let handle = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || thread.run())?;
+        Ok(Self {
+            messages,
+            room: Arc::new(Semaphore::new(QUEUE_KIB)),
+            thread: Mutex::new(Some(handle)),
+        })
+    }
+
+    pub(super) async fn commit(&self, commit: Commit) -> Result<(), Error> {
+        if let Err(refusal) = admit(&commit) {
+            commit.refused();
+            return Err(refusal);
+        }
+        let weight = (COMMIT_KIB + commit.weight() / 1024).min(QUEUE_KIB);
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(weight).await else {
+            return Err(stopped());
+        };
+        let (answer, outcome) = oneshot::channel();
+        self.messages
+            .send(Message::Commit(Job { commit, answer, _room: room }))
+            .map_err(|_closed| stopped())?;
+        outcome.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Ends what was begun; later commits are unavailable.
+    pub(super) async fn close(&self) -> Result<(), Error> {
+        let (answer, outcome) = oneshot::channel();
+        if self.messages.send(Message::Close(answer)).is_err() {
+            return Ok(());
+        }
+        outcome.await.unwrap_or(Ok(()))
+    }
+
+    #[cfg(test)]
+    pub(super) fn run(&self, work: impl FnOnce(&Connection) + Send + 'static) {
+        self.messages.send(Message::Run(Box::new(work))).unwrap_or_default();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let (answer, _outcome) = oneshot::channel();
+        let sent = self.messages.send(Message::Close(answer)).is_ok();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!(sent, "the store's writer had stopped");
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::Unavailable("the server is stopping".to_owned())
+}
+
+/// What the database cannot express is refused before it is queued.
+fn admit(commit: &Commit) -> Result<(), Error> {
+    commit.writes.iter().try_for_each(|write| match write {
+        Write::Put { row, .. } => convert::state_name(row.state).map(drop),
+        _ => Ok(()),
+    })
+}
+
+/// The thread's own.
+struct Thread {
+    connection: Connection,
+    queue: Receiver<Message>,
+    next: i64,
+    /// The pages in the log after the last commit, as `SQLite` tells.
+    log: Arc<AtomicI64>,
+    /// How many of them are known to be in the database as well.
+    copied: i64,
+    /// The places of the puts of the group at work.
+    seqs: Vec<i64>,
+}
+
+/// What became of a commit in a transaction: its part of `seqs`, or why it was refused.
+type Outcome = Result<Range<usize>, Error>;
+
+impl Thread {
+    fn run(&mut self) {
+        let log = Arc::clone(&self.log);
+        let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
+            log.store(i64::from(pages), Ordering::Relaxed);
+            Ok(())
+        };
+        if let Err(failure) = self.connection.wal_hook(Some(hook)) {
+            tracing::error!(%failure, "the size of the database's log is not known");
+        }
+        let mut jobs = Vec::new();
+        loop {
+            let ending = self.gather(&mut jobs);
+            if !jobs.is_empty() {
+                self.group(&mut jobs);
+                self.bound_log();
+            }
+            if let Some(answer) = ending {
+                self.close(answer);
+                return;
+            }
+        }
+    }
+
+    /// Waits for commits and takes those that are there. Returns what ends the thread, if it came.
+    fn gather(
+        &mut self,
+        jobs: &mut Vec<Job>,
+    ) -> Option<Option<oneshot::Sender<Result<(), Error>>>> {
+        let mut bytes = 0;
+        while jobs.len() < GROUP && bytes < GROUP_BYTES {
+            let message = if !jobs.is_empty() {
+                match self.queue.try_recv() {
+                    Ok(message) => message,
+                    Err(_) => return None,
+                }
+            } else if self.copied < self.log.load(Ordering::Relaxed) {
+                match self.queue.recv_timeout(IDLE) {
+                    Ok(message) => message,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.checkpoint("PASSIVE");
+                        // Once is enough: readers may hold a part back until the next commit.
+                        self.copied = i64::MAX;
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return Some(None),
+                }
+            } else {
+                match self.queue.recv() {
+                    Ok(message) => message,
+                    Err(_) => return Some(None),
+                }
+            };
+            match message {
+                Message::Commit(job) => {
+                    bytes += job.commit.weight();
+                    jobs.push(job);
+                }
+                Message::Close(answer) => return Some(Some(answer)),
+                #[cfg(test)]
+                Message::Run(work) => work(&self.connection),
+            }
+        }
+        None
+    }
+
+    /// Makes all commits in one transaction and answers them. If the database fails in the middle,
+    /// each is tried alone, so that only the guilty one fails.
+    fn group(&mut self, jobs: &mut Vec<Job>) {
+        match self.attempt(jobs) {
+            Ok(outcomes) => {
+                for (job, outcome) in jobs.drain(..).zip(outcomes) {
+                    self.answer(job, outcome);
+                }
+            }
+            Err(failure) if jobs.len() == 1 => {
+                if let Some(job) = jobs.pop() {
+                    self.answer(job, Err(failure));
+                }
+            }
+            Err(_) => {
+                for job in jobs.drain(..) {
+                    let alone = self.attempt(std::slice::from_ref(&job));
+                    let outcome =
+                        alone.and_then(|mut all| all.pop().unwrap_or_else(|| Err(stopped())));
+                    self.answer(job, outcome);
+                }
+            }
+        }
+    }
+
+    fn answer(&self, job: Job, outcome: Outcome) {
+        let answer = match outcome {
+            Ok(range) => {
+                job.commit.done(self.seqs.get(range).unwrap_or_default());
+                Ok(())
+            }
+            Err(refusal @ (Error::Conflict { .. } | Error::Exists { .. })) => {
+                job.commit.refused();
+                Err(refusal)
+            }
+            // The commit is dropped: what the database holds is read again.
+            Err(failure) => Err(failure),
+        };
+        // One who no longer waits does not need the answer.
+        drop(job.answer.send(answer));
+    }
+
+    fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, Error> {
+        self.seqs.clear();
+        let first = self.next;
+        let outcome = self.transact(jobs);
+        if outcome.is_err() {
+            self.next = first;
+            // SQLite may have rolled back by itself.
+            if !self.connection.is_autocommit()
+                && let Err(failure) = self.connection.execute_batch("ROLLBACK")
+            {
+                tracing::error!(%failure, "a transaction could not be rolled back");
+            }
+        }
+        outcome
+    }
+
+    fn transact(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, Error> {
+        let run = |connection: &Connection, sql| {
+            connection.prepare_cached(sql).and_then(|mut it| it.execute([])).map_err(error)
+        };
+        run(&self.connection, "BEGIN IMMEDIATE")?;
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match apply::check(&self.connection, &job.commit) {
+                Ok(()) => {
+                    let start = self.seqs.len();
+                    apply::apply(&self.connection, &job.commit, &mut self.next, &mut self.seqs)?;
+                    outcomes.push(Ok(start..self.seqs.len()));
+                }
+                Err(Stop::Refused(refusal)) => outcomes.push(Err(refusal)),
+                Err(Stop::Failed(failure)) => return Err(failure),
+            }
+        }
+        run(&self.connection, "COMMIT")?;
+        self.copied = 0;
+        Ok(outcomes)
+    }
+
+    fn bound_log(&mut self) {
+        let pages = self.log.load(Ordering::Relaxed);
+        if pages >= RESTART_PAGES {
+            self.checkpoint("RESTART");
+        } else if pages >= CHECKPOINT_PAGES {
+            self.checkpoint("PASSIVE");
+        }
+    }
+
+    fn checkpoint(&mut self, mode: &str) {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let copied = self.connection.query_row(&sql, [], |row| row.get::<_, i64>(2));
+        match copied {
+            Ok(pages) => self.copied = pages,
+            // Nothing is lost: the log has it all, and the next checkpoint tries again.
+            Err(failure) => tracing::warn!(%failure, "the database's log could not be copied"),
+        }
+    }
+
+    fn close(&mut self, answer: Option<oneshot::Sender<Result<(), Error>>>) {
+        self.checkpoint("TRUNCATE");
+        let closed = Connection::open_in_memory()
+            .map(|other| std::mem::replace(&mut self.connection, other))
+            .and_then(|connection| connection.close().map_err(|(_, failure)| failure))
+            .map_err(error);
+        if let Some(answer) = answer {
+            drop(answer.send(closed));
+        }
+    }
+}
