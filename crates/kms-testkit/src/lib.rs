@@ -1,1 +1,9 @@
 //! A real server on a free port, and what tests share.
+//!
+//! Everything here fails by panicking with what went wrong: it is for tests alone. It knows the
+//! server's program and its HTTP, and none of its insides.
+
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+pub mod http;
+pub mod server;

@@ -1,0 +1,270 @@
+//! The cases of the standard against a real server: each case gets a fresh one, twice, so that
+//! every request is sent once in XML and once in binary.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use kmip::Version;
+use ttlv::{Encoding, Limits, Spelling};
+
+use crate::Result;
+use crate::case::{Case, Exchange};
+use crate::check::{self, Context};
+use crate::process::{self, Process};
+use crate::tree::{self, Node};
+use crate::variables::Variables;
+
+/// What is asked for.
+struct Job {
+    server: PathBuf,
+    cases: PathBuf,
+    /// Part of the name of the cases to run.
+    only: Option<String>,
+    /// The names of our operations.
+    operations: HashSet<String>,
+}
+
+/// How a case went.
+enum Verdict {
+    Passed,
+    /// It uses an operation that is not ours.
+    Foreign,
+    /// Why.
+    Failed(String),
+}
+
+pub(crate) fn task(arguments: &[String]) -> Result<bool> {
+    let job = Job {
+        server: crate::option(arguments, "--server").ok_or("--server PATH")?.into(),
+        cases: arguments.last().ok_or("the directory of the cases")?.into(),
+        only: crate::option(arguments, "--only").map(str::to_owned),
+        operations: ours(),
+    };
+    let unsupported = unsupported(crate::option(arguments, "--unsupported").unwrap_or_default())?;
+    let names: Vec<String> = names(&job.cases)?
+        .into_iter()
+        .filter(|name| job.only.as_ref().is_none_or(|only| name.contains(only.as_str())))
+        .collect();
+    let verdicts = judge(&job, &names)?;
+    Ok(report(&job, &verdicts, &unsupported))
+}
+
+/// Runs the cases on as many threads as there are processors.
+fn judge(job: &Job, names: &[String]) -> Result<BTreeMap<String, Verdict>> {
+    let queue = Mutex::new(names.iter());
+    let verdicts = Mutex::new(BTreeMap::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (queue, verdicts) = (&queue, &verdicts);
+            scope.spawn(move || {
+                loop {
+                    let Some(name) = queue.lock().ok().and_then(|mut queue| queue.next()) else {
+                        return;
+                    };
+                    let verdict = run(job, name, thread)
+                        .unwrap_or_else(|error| Verdict::Failed(error.to_string()));
+                    if let Ok(mut verdicts) = verdicts.lock() {
+                        verdicts.insert(name.clone(), verdict);
+                    }
+                }
+            });
+        }
+    });
+    verdicts.into_inner().map_err(|_poisoned| "a thread panicked".into())
+}
+
+fn run(job: &Job, name: &str, thread: usize) -> Result<Verdict> {
+    let case = Case::read(&job.cases, name)?;
+    if case.operations().iter().any(|name| !job.operations.contains(&check::plain(name))) {
+        return Ok(Verdict::Foreign);
+    }
+    for first in [Encoding::Xml, Encoding::Binary] {
+        let directory = process::scratch(&format!("conformance-{thread}"))?;
+        let server = Process::start(&job.server, &directory)?;
+        let result = walk(job, &case, &server, first);
+        drop(server);
+        std::fs::remove_dir_all(&directory)?;
+        if let Err(difference) = result {
+            return Ok(Verdict::Failed(difference));
+        }
+    }
+    Ok(Verdict::Passed)
+}
+
+/// Sends the requests of a case, each in the other encoding than the one before.
+fn walk(
+    job: &Job,
+    case: &Case,
+    server: &Process,
+    mut encoding: Encoding,
+) -> std::result::Result<(), String> {
+    let given = case.given();
+    let mut variables = Variables::default();
+    for (number, exchange) in case.exchanges.iter().enumerate() {
+        let step = |difference: String| format!("step {} ({encoding:?}): {difference}", number + 1);
+        let answer = send(server, exchange, &variables, encoding).map_err(step)?;
+        let mut context = Context {
+            operations: &job.operations,
+            given: &given,
+            makes_keys: case.makes_keys(),
+            request: &exchange.request,
+            variables,
+            chose_nonce: false,
+        };
+        context.check(&exchange.response, &answer).map_err(step)?;
+        variables = context.variables;
+        variables.note(&answer);
+        encoding = if encoding == Encoding::Xml { Encoding::Binary } else { Encoding::Xml };
+    }
+    Ok(())
+}
+
+fn send(
+    server: &Process,
+    exchange: &Exchange,
+    variables: &Variables,
+    encoding: Encoding,
+) -> std::result::Result<Node, String> {
+    let request = variables.fill(&exchange.request)?;
+    let text = request.write();
+    let text_of = |error: &dyn std::fmt::Display| error.to_string();
+    let binary = if encoding == Encoding::Binary { to_binary(&text) } else { None };
+    let (kind, body) = match binary {
+        Some(bytes) => ("application/octet-stream", bytes),
+        // What the types cannot express, an error that the server must find, goes as text.
+        None => ("text/xml", text.into_bytes()),
+    };
+    let answer = server.post("/kmip", kind, &body).map_err(|error| text_of(&error))?;
+    if answer.status != 200 {
+        return Err(format!("HTTP {}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
+    }
+    let text = if kind == "text/xml" {
+        String::from_utf8(answer.body).map_err(|error| text_of(&error))?
+    } else {
+        to_xml(&answer.body)?
+    };
+    tree::read(&text).map_err(|error| text_of(&error))
+}
+
+/// A request in XML as binary, by way of the types.
+fn to_binary(text: &str) -> Option<Vec<u8>> {
+    let names = kmip::tag::Names;
+    let item = Encoding::Xml
+        .decode(text.as_bytes(), &names, &Limits::default(), ttlv::Unknown::Refuse)
+        .ok()?;
+    let message = kmip::message::read(item).ok()?;
+    if message.items.iter().any(|item| item.payload.is_err() || item.critical_extension) {
+        return None;
+    }
+    let item = kmip::message::write_request(&message, message.header.version()).ok()?;
+    let mut bytes = Vec::new();
+    ttlv::binary::encode(&item, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// An answer in binary as XML, by way of the types.
+fn to_xml(bytes: &[u8]) -> std::result::Result<String, String> {
+    let failed = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
+    let item = ttlv::binary::decode(bytes, &Limits::default())
+        .map_err(|error| failed("the answer is not binary TTLV", &error))?;
+    let message = kmip::message::read_response(item)
+        .map_err(|error| failed("the answer is not a message", &error))?;
+    let version = message.header.protocol_version.known().unwrap_or(Version::ALL[0]);
+    let item = kmip::message::write(&message, version)
+        .map_err(|error| failed("the answer cannot be written again", &error))?;
+    let mut text = Vec::new();
+    Encoding::Xml
+        .encode(&item, &kmip::tag::Names, Spelling::Profile, &mut text)
+        .map_err(|error| failed("the answer has no XML", &error))?;
+    String::from_utf8(text).map_err(|error| failed("the XML is not UTF-8", &error))
+}
+
+/// The operations that this project has, without what spellings differ in.
+fn ours() -> HashSet<String> {
+    kmip::operation::ALL
+        .iter()
+        .filter_map(|(operation, _)| operation.name())
+        .map(check::plain)
+        .collect()
+}
+
+/// Every case below `directory`, by its path.
+fn names(directory: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    let mut waiting = vec![directory.to_path_buf()];
+    while let Some(folder) = waiting.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "xml") {
+                names.insert(path.strip_prefix(directory)?.to_string_lossy().into_owned());
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// The listed cases, each with the reason why it is not supported.
+fn unsupported(path: &str) -> Result<BTreeMap<String, String>> {
+    let mut listed = BTreeMap::new();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (name, reason) = line.split_once(": ").ok_or_else(|| format!("no reason: {line}"))?;
+        listed.insert(name.to_owned(), reason.to_owned());
+    }
+    Ok(listed)
+}
+
+/// Counts of one version.
+#[derive(Default)]
+struct Count {
+    passed: u32,
+    unsupported: u32,
+    failed: u32,
+    foreign: u32,
+}
+
+/// Prints what failed and the table; whether nothing failed.
+fn report(
+    job: &Job,
+    verdicts: &BTreeMap<String, Verdict>,
+    unsupported: &BTreeMap<String, String>,
+) -> bool {
+    let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
+    for (name, verdict) in verdicts {
+        let count = counts.entry(name.split('/').next().unwrap_or_default()).or_default();
+        match (verdict, unsupported.contains_key(name)) {
+            (Verdict::Foreign, false) => count.foreign += 1,
+            (Verdict::Passed, false) => count.passed += 1,
+            (Verdict::Failed(_), true) => count.unsupported += 1,
+            (Verdict::Failed(difference), false) => {
+                count.failed += 1;
+                println!("FAILED {name}: {difference}");
+            }
+            (Verdict::Passed | Verdict::Foreign, true) => {
+                count.failed += 1;
+                println!("FAILED {name}: it passes or is not ours; take it off the list");
+            }
+        }
+    }
+    let mut failed: u32 = counts.values().map(|count| count.failed).sum();
+    if job.only.is_none() {
+        for name in unsupported.keys().filter(|name| !verdicts.contains_key(*name)) {
+            failed += 1;
+            println!("FAILED {name}: listed as unsupported, but there is no such case");
+        }
+    }
+    println!("\nversion  passed  unsupported  failed  of other operations");
+    for (version, count) in &counts {
+        println!(
+            "{version:<8} {:>6} {:>12} {:>7} {:>20}",
+            count.passed, count.unsupported, count.failed, count.foreign
+        );
+    }
+    let passed: u32 = counts.values().map(|count| count.passed).sum();
+    println!("{passed} passed, {failed} failed");
+    failed == 0
+}
