@@ -3,6 +3,19 @@
 //! It knows the protocol (crate `kmip`) and how to carry it; it must not know how a server works,
 //! how a user types a command, or where configuration rests.
 //!
+//! ```no_run
+//! # async fn example() -> Result<(), kms_client::Error> {
+//! use kmip::operation::DiscoverVersionsRequest;
+//! use kms_client::{Client, Profile};
+//!
+//! let client = Client::new(Profile::new("http://localhost:9998"))?;
+//! println!("server {}", client.version().await?);
+//! let answer = client.call(DiscoverVersionsRequest::default()).await?;
+//! println!("{} protocol versions", answer.protocol_versions.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What it promises
 //!
 //! - One [`Client`] may be shared by many tasks; connections are kept and used again.
@@ -11,15 +24,20 @@
 //! - Answers are bounded in size and in time ([`Profile`]).
 //! - No error holds a byte of a key or of a plaintext.
 
+mod call;
 mod error;
+mod message;
 mod profile;
 mod rest;
 mod transport;
 
+pub use call::Call;
 pub use error::{Error, Failure};
+pub use message::{Batch, OnError};
 pub use profile::Profile;
 pub use rest::{Access, Granted, Health, Me, Owned, ServerInfo};
 
+use kmip::operation::{Request, Response};
 use transport::Transport;
 
 /// A connection to one server, for one caller.
@@ -40,5 +58,38 @@ impl Client {
     /// The server's address, as given.
     pub fn url(&self) -> &str {
         &self.transport.profile().url
+    }
+
+    /// Sends one request and waits for its response.
+    ///
+    /// # Errors
+    /// [`Error::Kmip`] when the server refuses; any other when there is no answer to trust.
+    pub async fn call<C: Call>(&self, request: C) -> Result<C::Response, Error> {
+        let response = self.perform(request.into()).await?;
+        C::response(response).ok_or(Error::NotKmip {
+            problem: "it answers another operation than the one that was asked".to_owned(),
+        })
+    }
+
+    /// As [`Client::call`], where the operation is known only while running.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn perform(&self, request: Request) -> Result<Response, Error> {
+        let answers = self.batch(Batch::new(vec![request])).await?;
+        let first = answers.into_iter().next();
+        Ok(first.ok_or_else(|| Error::NotKmip { problem: "its batch is empty".to_owned() })??)
+    }
+
+    /// Sends several requests in one message; the answers are in the order of the requests.
+    ///
+    /// There are fewer answers than requests when the batch was to stop at the first failure.
+    ///
+    /// # Errors
+    /// When the message as a whole fails; a request that fails is an `Err` in the list.
+    pub async fn batch(&self, batch: Batch) -> Result<Vec<Result<Response, Failure>>, Error> {
+        let (body, count) = batch.encode()?;
+        let answer = self.transport.post("/kmip", "application/octet-stream", body).await?;
+        message::decode(&answer, count, self.transport.profile().response_limit)
     }
 }

@@ -26,7 +26,7 @@ impl Profile {
         Self {
             url: url.into(),
             connect_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(120),
+            request_timeout: Duration::from_mins(2),
             response_limit: 128 << 20,
             idle_connections: 16,
         }

@@ -4,7 +4,6 @@
 //! network. It must not know KMIP.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
