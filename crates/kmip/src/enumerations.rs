@@ -185,7 +185,7 @@ enumeration! {
     }
 }
 enumeration! {
-    /// DRBGAlgorithm.
+    /// DRBG Algorithm.
     DRBGAlgorithm {
         0x01 Unspecified,
         0x02 Dual_EC,
@@ -436,7 +436,7 @@ enumeration! {
     }
 }
 enumeration! {
-    /// NISTKey Type.
+    /// NIST Key Type.
     NISTKeyType {
         0x01 PrivateSignatureKey,
         0x02 PublicSignatureVerificationKey,
@@ -814,7 +814,7 @@ enumeration! {
     }
 }
 enumeration! {
-    /// RNGAlgorithm.
+    /// RNG Algorithm.
     RNGAlgorithm {
         0x01 Unspecified,
         0x02 FIPS186_2,
@@ -825,7 +825,7 @@ enumeration! {
     }
 }
 enumeration! {
-    /// RNGMode.
+    /// RNG Mode.
     RNGMode {
         0x01 Unspecified,
         0x02 SharedInstantiation,
@@ -1152,10 +1152,10 @@ mask! {
         0x20000 TranslateDecrypt,
         0x40000 TranslateWrap,
         0x80000 TranslateUnwrap,
-        0x100000 Authenticate,
-        0x200000 Unrestricted,
-        0x400000 FPEEncrypt,
-        0x800000 FPEDecrypt,
+        0x0010_0000 Authenticate,
+        0x0020_0000 Unrestricted,
+        0x0040_0000 FPEEncrypt,
+        0x0080_0000 FPEDecrypt,
     }
 }
 mask! {
@@ -1184,4 +1184,73 @@ mask! {
         0x02 ArchivalStorage,
         0x04 DestroyedStorage,
     }
+}
+
+/// The names of the enumeration or mask that a field of this tag has, for values whose type only
+/// a vendor knows.
+pub(crate) fn of_tag(tag: ttlv::Tag) -> Option<&'static crate::wire::Table> {
+    Some(match tag {
+        crate::tag::AdjustmentType => AdjustmentType::TABLE,
+        crate::tag::AlternativeNameType => AlternativeNameType::TABLE,
+        crate::tag::AsynchronousIndicator => AsynchronousIndicator::TABLE,
+        crate::tag::AttestationType => AttestationType::TABLE,
+        crate::tag::BatchErrorContinuationOption => BatchErrorContinuationOption::TABLE,
+        crate::tag::BlockCipherMode => BlockCipherMode::TABLE,
+        crate::tag::CancellationResult => CancellationResult::TABLE,
+        crate::tag::CertificateRequestType => CertificateRequestType::TABLE,
+        crate::tag::CertificateType => CertificateType::TABLE,
+        crate::tag::ClientRegistrationMethod => ClientRegistrationMethod::TABLE,
+        crate::tag::CredentialType => CredentialType::TABLE,
+        crate::tag::CryptographicAlgorithm => CryptographicAlgorithm::TABLE,
+        crate::tag::DRBGAlgorithm => DRBGAlgorithm::TABLE,
+        crate::tag::DerivationMethod => DerivationMethod::TABLE,
+        crate::tag::DestroyAction => DestroyAction::TABLE,
+        crate::tag::DigitalSignatureAlgorithm => DigitalSignatureAlgorithm::TABLE,
+        crate::tag::EncodingOption => EncodingOption::TABLE,
+        crate::tag::EndpointRole => EndpointRole::TABLE,
+        crate::tag::FIPS186Variation => FIPS186Variation::TABLE,
+        crate::tag::HashingAlgorithm => HashingAlgorithm::TABLE,
+        crate::tag::InteropFunction => InteropFunction::TABLE,
+        crate::tag::KeyCompressionType => KeyCompressionType::TABLE,
+        crate::tag::KeyFormatType => KeyFormatType::TABLE,
+        crate::tag::KeyRoleType => KeyRoleType::TABLE,
+        crate::tag::KeyValueLocationType => KeyValueLocationType::TABLE,
+        crate::tag::KeyWrapType => KeyWrapType::TABLE,
+        crate::tag::LinkType => LinkType::TABLE,
+        crate::tag::MaskGenerator => MaskGenerator::TABLE,
+        crate::tag::NISTKeyType => NISTKeyType::TABLE,
+        crate::tag::NameType => NameType::TABLE,
+        crate::tag::ObjectGroupMember => ObjectGroupMember::TABLE,
+        crate::tag::ObjectType => ObjectType::TABLE,
+        crate::tag::OpaqueDataType => OpaqueDataType::TABLE,
+        crate::tag::Operation => Operation::TABLE,
+        crate::tag::PaddingMethod => PaddingMethod::TABLE,
+        crate::tag::ProcessingStage => ProcessingStage::TABLE,
+        crate::tag::ProfileName => ProfileName::TABLE,
+        crate::tag::ProtectionLevel => ProtectionLevel::TABLE,
+        crate::tag::PutFunction => PutFunction::TABLE,
+        crate::tag::QueryFunction => QueryFunction::TABLE,
+        crate::tag::RNGAlgorithm => RNGAlgorithm::TABLE,
+        crate::tag::RNGMode => RNGMode::TABLE,
+        crate::tag::RecommendedCurve => RecommendedCurve::TABLE,
+        crate::tag::ResultReason => ResultReason::TABLE,
+        crate::tag::ResultStatus => ResultStatus::TABLE,
+        crate::tag::RevocationReasonCode => RevocationReasonCode::TABLE,
+        crate::tag::RotateNameType => RotateNameType::TABLE,
+        crate::tag::SecretDataType => SecretDataType::TABLE,
+        crate::tag::ShreddingAlgorithm => ShreddingAlgorithm::TABLE,
+        crate::tag::SplitKeyMethod => SplitKeyMethod::TABLE,
+        crate::tag::State => State::TABLE,
+        crate::tag::TicketType => TicketType::TABLE,
+        crate::tag::UnwrapMode => UnwrapMode::TABLE,
+        crate::tag::UsageLimitsUnit => UsageLimitsUnit::TABLE,
+        crate::tag::ValidationAuthorityType => ValidationAuthorityType::TABLE,
+        crate::tag::ValidationType => ValidationType::TABLE,
+        crate::tag::ValidityIndicator => ValidityIndicator::TABLE,
+        crate::tag::WrappingMethod => WrappingMethod::TABLE,
+        crate::tag::CryptographicUsageMask => CryptographicUsageMask::TABLE,
+        crate::tag::ProtectionStorageMask => ProtectionStorageMask::TABLE,
+        crate::tag::StorageStatusMask => StorageStatusMask::TABLE,
+        _ => return None,
+    })
 }

@@ -263,6 +263,10 @@ pub enum KeyMaterial {
     TransparentEcPrivateKey(TransparentEcPrivateKey),
     /// An elliptic curve public key; likewise.
     TransparentEcPublicKey(TransparentEcPublicKey),
+    /// A DSA or DH private key's numbers; the format type says which.
+    TransparentFieldPrivateKey(Box<TransparentFieldPrivateKey>),
+    /// A DSA or DH public key's numbers; likewise.
+    TransparentFieldPublicKey(Box<TransparentFieldPublicKey>),
 }
 
 /// A symmetric key as a structure.
@@ -321,6 +325,36 @@ pub struct TransparentEcPublicKey {
     pub q_string: Bytes,
 }
 
+/// A private key in a prime field: DSA, DH.
+#[derive(Clone, Debug, PartialEq, Eq, Wire)]
+pub struct TransparentFieldPrivateKey {
+    /// The prime.
+    pub p: BigInteger,
+    /// The order of the subgroup; DH may leave it out.
+    pub q: Option<BigInteger>,
+    /// The generator.
+    pub g: BigInteger,
+    /// The cofactor, for DH.
+    pub j: Option<BigInteger>,
+    /// The exponent.
+    pub x: BigInteger,
+}
+
+/// A public key in a prime field: DSA, DH.
+#[derive(Clone, Debug, PartialEq, Eq, Wire)]
+pub struct TransparentFieldPublicKey {
+    /// The prime.
+    pub p: BigInteger,
+    /// The order of the subgroup; DH may leave it out.
+    pub q: Option<BigInteger>,
+    /// The generator.
+    pub g: BigInteger,
+    /// The cofactor, for DH.
+    pub j: Option<BigInteger>,
+    /// The power.
+    pub y: BigInteger,
+}
+
 impl KeyMaterial {
     fn to_value(&self, version: Version) -> Result<Value<'_>, Error> {
         match self {
@@ -330,6 +364,8 @@ impl KeyMaterial {
             Self::TransparentRsaPublicKey(it) => it.to_value(version),
             Self::TransparentEcPrivateKey(it) => it.to_value(version),
             Self::TransparentEcPublicKey(it) => it.to_value(version),
+            Self::TransparentFieldPrivateKey(it) => it.to_value(version),
+            Self::TransparentFieldPublicKey(it) => it.to_value(version),
         }
     }
 
@@ -365,11 +401,11 @@ impl KeyMaterial {
             | Format::TransparentECMQVPublicKey => {
                 Self::TransparentEcPublicKey(Wire::from_value(value, version)?)
             }
-            Format::TransparentDSAPrivateKey
-            | Format::TransparentDSAPublicKey
-            | Format::TransparentDHPrivateKey
-            | Format::TransparentDHPublicKey => {
-                return Err(Error::Unsupported("a transparent DSA or DH key"));
+            Format::TransparentDSAPrivateKey | Format::TransparentDHPrivateKey => {
+                Self::TransparentFieldPrivateKey(Wire::from_value(value, version)?)
+            }
+            Format::TransparentDSAPublicKey | Format::TransparentDHPublicKey => {
+                Self::TransparentFieldPublicKey(Wire::from_value(value, version)?)
             }
             _ => return Err(Error::WrongType { expected: "a byte string" }),
         })

@@ -167,6 +167,8 @@ fn material_block(value: KeyValue) -> KeyBlock {
             KeyMaterial::TransparentRsaPublicKey(_) => KeyFormatType::TransparentRSAPublicKey,
             KeyMaterial::TransparentEcPrivateKey(_) => KeyFormatType::TransparentECPrivateKey,
             KeyMaterial::TransparentEcPublicKey(_) => KeyFormatType::TransparentECPublicKey,
+            KeyMaterial::TransparentFieldPrivateKey(_) => KeyFormatType::TransparentDSAPrivateKey,
+            KeyMaterial::TransparentFieldPublicKey(_) => KeyFormatType::TransparentDSAPublicKey,
         },
         KeyValue::Wrapped(_) => KeyFormatType::Opaque,
     };

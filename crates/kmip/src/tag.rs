@@ -588,11 +588,7 @@ static REQUESTS: [&str; 0x40] = page(BARE_REQUEST);
 static RESPONSES: [&str; 0x40] = page(BARE_RESPONSE);
 
 /// The names of the tags from `from` on, by their distance.
-#[expect(
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "run by the compiler"
-)]
+#[expect(clippy::indexing_slicing, reason = "run by the compiler")]
 const fn page<const N: usize>(from: u32) -> [&'static str; N] {
     let (mut names, mut row) = ([""; N], 0);
     while row < TABLE.len() {
@@ -611,7 +607,7 @@ const SLOTS: usize = 1024;
 /// Every row of the table at the slot its hash names, or the next free one.
 static INDEX: [(u32, &str); SLOTS] = index();
 
-#[expect(clippy::indexing_slicing, reason = "run by the compiler")]
+#[expect(clippy::indexing_slicing, clippy::large_stack_arrays, reason = "run by the compiler")]
 const fn index() -> [(u32, &'static str); SLOTS] {
     assert!(TABLE.len() * 2 <= SLOTS, "SLOTS is too small for the table of tags");
     let (mut slots, mut row) = ([(0, ""); SLOTS], 0);
@@ -627,7 +623,6 @@ const fn index() -> [(u32, &'static str); SLOTS] {
 }
 
 /// Mixes both ends of a name and its length: names differ there, and it costs two loads.
-#[expect(clippy::cast_possible_truncation, reason = "a hash may lose bits")]
 const fn hash(name: &[u8]) -> usize {
     let (head, tail) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
         (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),

@@ -514,8 +514,8 @@ impl IntoIterator for Attributes {
 }
 
 impl FromIterator<Attribute> for Attributes {
-    fn from_iter<T: IntoIterator<Item = Attribute>>(attributes: T) -> Self {
-        Self(attributes.into_iter().collect())
+    fn from_iter<T: IntoIterator<Item = Attribute>>(iter: T) -> Self {
+        Self(iter.into_iter().collect())
     }
 }
 

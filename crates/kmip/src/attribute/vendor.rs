@@ -2,10 +2,10 @@
 //!
 //! Must not know which vendors there are, nor what their attributes mean.
 
-use ttlv::{Number, Value};
+use ttlv::{Number, Tag, Value};
 
 use crate::wire::{Error, Wire, put, required, structure};
-use crate::{Version, tag};
+use crate::{Version, enumerations, tag};
 
 /// An attribute the specification does not define: `x-…` and `y-…` in KMIP 1.x.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,23 +38,36 @@ impl VendorAttribute {
         format!("{}-{}", self.vendor, self.name)
     }
 
-    /// Refuses a number of which only a name is known: nobody here could tell the number.
+    /// Refuses a number of which only a name is known that nobody here can resolve.
     pub(crate) fn checked(vendor: String, name: String, value: Value<'_>) -> Result<Self, Error> {
         if vendor.is_empty() || name.is_empty() {
             return Err(Error::BadValue("a vendor attribute needs a vendor and a name"));
         }
-        if !numbered(&value) {
-            return Err(Error::BadValue("an enumeration of a vendor's own needs its number"));
-        }
-        Ok(Self { vendor, name, value: value.into_owned() })
+        let mut value = value.into_owned();
+        number(tag::AttributeValue, &mut value)?;
+        Ok(Self { vendor, name, value })
     }
 }
 
-fn numbered(value: &Value<'_>) -> bool {
+/// Finds the numbers of names, by the tags of the fields they are in.
+fn number(tag: Tag, value: &mut Value<'static>) -> Result<(), Error> {
+    let table = || {
+        enumerations::of_tag(tag)
+            .ok_or(Error::BadValue("an enumeration of a vendor's own needs its number"))
+    };
     match value {
-        Value::Structure(items) => items.iter().all(|it| numbered(&it.value)),
-        Value::Integer(Number::Name(_)) | Value::Enumeration(Number::Name(_)) => false,
-        _ => true,
+        Value::Structure(items) => {
+            items.iter_mut().try_for_each(|it| number(it.tag, &mut it.value))
+        }
+        Value::Integer(Number::Name(_)) => {
+            *value = Value::Integer(Number::Code(table()?.read_mask(value)?));
+            Ok(())
+        }
+        Value::Enumeration(Number::Name(_)) => {
+            *value = Value::Enumeration(Number::Code(table()?.read_enumeration(value)?));
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 
