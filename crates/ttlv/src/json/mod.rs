@@ -166,7 +166,10 @@ fn recorded(name: &str) -> Cow<'_, str> {
     if !name.contains('_') {
         return Cow::Borrowed(name);
     }
-    match RECORDED_EXCEPTIONS.iter().find(|(profile, _)| *profile == name) {
+    match RECORDED_EXCEPTIONS
+        .iter()
+        .find(|(profile, recorded)| [profile, recorded].contains(&&name))
+    {
         Some((_, recorded)) => Cow::Borrowed(recorded),
         None => Cow::Owned(name.replace('_', "")),
     }
