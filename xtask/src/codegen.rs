@@ -24,7 +24,7 @@ const PAGES: &[Page] = &[
     Page { file: "exit-codes.md", program: "kms-lab", arguments: &["reference", "exit-codes"] },
     Page { file: "operations.md", program: "kms-lab", arguments: &["reference", "operations"] },
     Page { file: "algorithms.md", program: "kms-lab", arguments: &["reference", "algorithms"] },
-    Page { file: "command-line.md", program: "kms", arguments: &["reference"] },
+    Page { file: "cli.md", program: "kms", arguments: &["reference"] },
 ];
 
 pub(crate) fn task(arguments: &[String]) -> Result<bool> {

@@ -58,7 +58,7 @@ impl Node {
             return;
         }
         for (name, value) in [("type", &self.kind), ("value", &self.value)] {
-            out.push_str(&format!(" {name}=\"{}\"", escape(value)));
+            out.extend([" ", name, "=\"", &escape(value), "\""]);
         }
         out.push_str("/>");
     }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use kmip::Version;
+use kms_testkit::server::Server;
 use ttlv::{Encoding, Limits, Spelling};
 
 use crate::Result;
 use crate::case::{Case, Exchange};
 use crate::check::{self, Context};
-use crate::process::{self, Process};
 use crate::tree::{self, Node};
 use crate::variables::Variables;
 
@@ -56,18 +56,13 @@ fn judge(job: &Job, names: &[String]) -> Result<BTreeMap<String, Verdict>> {
     let verdicts = Mutex::new(BTreeMap::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let (queue, verdicts) = (&queue, &verdicts);
-            scope.spawn(move || {
-                loop {
-                    let Some(name) = queue.lock().ok().and_then(|mut queue| queue.next()) else {
-                        return;
-                    };
-                    let verdict = run(job, name, thread)
-                        .unwrap_or_else(|error| Verdict::Failed(error.to_string()));
-                    if let Ok(mut verdicts) = verdicts.lock() {
-                        verdicts.insert(name.clone(), verdict);
-                    }
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let next = || queue.lock().ok().and_then(|mut queue| queue.next());
+                while let Some(name) = next() {
+                    let verdict =
+                        run(job, name).unwrap_or_else(|error| Verdict::Failed(error.to_string()));
+                    drop(verdicts.lock().map(|mut all| all.insert(name.clone(), verdict)));
                 }
             });
         }
@@ -75,17 +70,14 @@ fn judge(job: &Job, names: &[String]) -> Result<BTreeMap<String, Verdict>> {
     verdicts.into_inner().map_err(|_poisoned| "a thread panicked".into())
 }
 
-fn run(job: &Job, name: &str, thread: usize) -> Result<Verdict> {
+fn run(job: &Job, name: &str) -> Result<Verdict> {
     let case = Case::read(&job.cases, name)?;
     if case.operations().iter().any(|name| !job.operations.contains(&check::plain(name))) {
         return Ok(Verdict::Foreign);
     }
     for first in [Encoding::Xml, Encoding::Binary] {
-        let directory = process::scratch(&format!("conformance-{thread}"))?;
-        let server = Process::start(&job.server, &directory)?;
+        let server = Server::builder().binary(&job.server).start();
         let result = walk(job, &case, &server, first);
-        drop(server);
-        std::fs::remove_dir_all(&directory)?;
         if let Err(difference) = result {
             return Ok(Verdict::Failed(difference));
         }
@@ -97,7 +89,7 @@ fn run(job: &Job, name: &str, thread: usize) -> Result<Verdict> {
 fn walk(
     job: &Job,
     case: &Case,
-    server: &Process,
+    server: &Server,
     mut encoding: Encoding,
 ) -> std::result::Result<(), String> {
     let given = case.given();
@@ -122,7 +114,7 @@ fn walk(
 }
 
 fn send(
-    server: &Process,
+    server: &Server,
     exchange: &Exchange,
     variables: &Variables,
     encoding: Encoding,
@@ -136,7 +128,7 @@ fn send(
         // What the types cannot express, an error that the server must find, goes as text.
         None => ("text/xml", text.into_bytes()),
     };
-    let answer = server.post("/kmip", kind, &body).map_err(|error| text_of(&error))?;
+    let answer = server.connect().post("/kmip", kind, &body);
     if answer.status != 200 {
         return Err(format!("HTTP {}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
     }

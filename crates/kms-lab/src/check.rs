@@ -136,29 +136,11 @@ impl Context<'_> {
     ) -> Result<(), String> {
         let mut left: Vec<&Node> = found.iter().filter(|node| counts(node)).collect();
         for wanted in wanted.iter().filter(|node| counts(node)) {
-            let before = self.variables.clone();
-            let mut best = format!("{path}: {} is missing: {}", wanted.name, wanted.write());
-            let mut at = None;
-            let reach = if manner.unordered { left.len() } else { left.len().min(1) };
-            for (number, candidate) in left.iter().take(reach).enumerate() {
-                match self.inner(path, wanted, candidate, manner) {
-                    Ok(()) => {
-                        at = Some(number);
-                        break;
-                    }
-                    Err(difference) => {
-                        self.variables = before.clone();
-                        if candidate.name == wanted.name && label(candidate) == label(wanted) {
-                            best = difference;
-                        }
-                    }
-                }
-            }
-            match at {
-                Some(number) => drop(left.remove(number)),
-                None if manner.facts && self.is_fact(wanted) => {}
-                None if OPTIONAL.contains(&label(wanted)) => {}
-                None => return Err(best),
+            match self.find(path, wanted, &left, manner) {
+                Ok(number) => drop(left.remove(number)),
+                Err(_) if manner.facts && self.is_fact(wanted) => {}
+                Err(_) if OPTIONAL.contains(&label(wanted)) => {}
+                Err(difference) => return Err(difference),
             }
         }
         match left.first() {
@@ -167,6 +149,29 @@ impl Context<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Where among `left` what is wanted is; else how the most similar one differs.
+    fn find(
+        &mut self,
+        path: &str,
+        wanted: &Node,
+        left: &[&Node],
+        manner: Manner,
+    ) -> Result<usize, String> {
+        let before = self.variables.clone();
+        let mut best = format!("{path}: {} is missing: {}", wanted.name, wanted.write());
+        let reach = if manner.unordered { left.len() } else { left.len().min(1) };
+        for (number, candidate) in left.iter().take(reach).enumerate() {
+            let Err(difference) = self.inner(path, wanted, candidate, manner) else {
+                return Ok(number);
+            };
+            self.variables = before.clone();
+            if candidate.name == wanted.name && label(candidate) == label(wanted) {
+                best = difference;
+            }
+        }
+        Err(best)
     }
 
     /// As [`Self::element`], but the attributes of an object take over the manner of the payload

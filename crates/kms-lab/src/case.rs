@@ -8,8 +8,6 @@ use crate::tree::{self, Node};
 
 /// A case.
 pub(crate) struct Case {
-    /// Its path below the directory of the cases.
-    pub(crate) name: String,
     pub(crate) exchanges: Vec<Exchange>,
 }
 
@@ -33,7 +31,7 @@ impl Case {
             }
             exchanges.push(Exchange { request, response });
         }
-        Ok(Self { name: name.to_owned(), exchanges })
+        Ok(Self { exchanges })
     }
 
     /// The operations that it asks for.

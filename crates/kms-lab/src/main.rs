@@ -11,7 +11,8 @@ mod calendar;
 mod case;
 mod check;
 mod conformance;
-mod process;
+mod crash;
+mod reference;
 mod tree;
 mod variables;
 
@@ -23,7 +24,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 /// A task of the laboratory: whether it passed.
 type Task = fn(&[String]) -> Result<bool>;
 
-const TASKS: &[(&str, Task)] = &[("conformance", conformance::task)];
+const TASKS: &[(&str, Task)] =
+    &[("conformance", conformance::task), ("crash", crash::task), ("reference", reference::task)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

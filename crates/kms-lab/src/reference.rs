@@ -6,10 +6,13 @@ use kmip::Version;
 
 use crate::Result;
 
+/// What writes a page.
+type Page = fn() -> String;
+
 /// A page by its name, and what writes it.
-const PAGES: &[(&str, fn() -> String)] = &[
-    ("configuration", kms_config::reference),
-    ("exit-codes", kms_config::exit_reference),
+const PAGES: &[(&str, Page)] = &[
+    ("configuration", kms_config::document::reference),
+    ("exit-codes", kms_config::exit::reference),
     ("operations", operations),
 ];
 
@@ -32,7 +35,7 @@ fn operations() -> String {
     for (operation, since) in kmip::operation::ALL {
         _ = write!(page, "\n| {} |", operation.name().unwrap_or_default());
         for version in Version::ALL {
-            page.push_str(if *version >= *since { " yes |" } else { " – |" });
+            page.push_str(if version >= *since { " yes |" } else { " – |" });
         }
     }
     page.push('\n');
