@@ -78,12 +78,11 @@ impl Connection {
 
     /// Sends a request and does not wait.
     pub fn begin(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) {
-        let lines: String =
-            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: test\r\n{lines}content-length: {length}\r\n\r\n"
-        );
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n");
+        for (name, value) in headers {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        head.extend(["content-length: ", &body.len().to_string(), "\r\n\r\n"]);
         self.send(&[head.as_bytes(), body].concat());
     }
 

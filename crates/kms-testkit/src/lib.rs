@@ -3,7 +3,7 @@
 //! Everything here fails by panicking with what went wrong: it is for tests alone. It knows the
 //! server's program and its HTTP, and none of its insides.
 
-#![expect(clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 pub mod http;
 pub mod server;

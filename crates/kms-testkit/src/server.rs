@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::http::Connection;
 
 /// How long a server may take to start or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What to start, and how.
 #[derive(Clone, Debug)]
@@ -117,16 +117,13 @@ impl Builder {
                 drop(found.send(url.to_owned()));
             }
         });
-        match wait_for(&address, &mut child) {
-            Some(address) => Ok(Server { child, address, log, report, builder: self }),
-            None => {
-                let status = end(&mut child);
-                let text = |text: &Mutex<String>| {
-                    text.lock().unwrap_or_else(PoisonError::into_inner).clone()
-                };
-                Err(Ended { status, stdout: text(&report), stderr: text(&log) })
-            }
+        if let Some(address) = wait_for(&address, &mut child) {
+            return Ok(Server { child, address, log, report, builder: self });
         }
+        let status = end(&mut child);
+        let text =
+            |text: &Mutex<String>| text.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Err(Ended { status, stdout: text(&report), stderr: text(&log) })
     }
 
     /// Starts the server and waits until it is ready.
@@ -233,6 +230,7 @@ impl Server {
     }
 
     /// Kills it if it runs, and starts it again over the same directory.
+    #[must_use]
     pub fn restart(mut self) -> Self {
         self.kill();
         self.builder.clone().start()
