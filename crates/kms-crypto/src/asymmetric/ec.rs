@@ -101,9 +101,9 @@ pub fn public_from_private(curve: Curve, private: &[u8]) -> Result<Vec<u8>, Erro
     match curve {
         Curve::Ed25519 => Ed25519KeyPair::from_seed_unchecked(private)
             .map(|pair| pair.public_key().as_ref().to_vec())
-            .map_err(|_| Error::BadKey("the seed was refused")),
+            .map_err(|_error| Error::BadKey("the seed was refused")),
         Curve::X25519 => agreement::PrivateKey::from_private_key(&X25519, private)
-            .map_err(|_| Error::BadKey("the private number was refused"))?
+            .map_err(|_error| Error::BadKey("the private number was refused"))?
             .compute_public_key()
             .map(|public| public.as_ref().to_vec())
             .map_err(|aws_lc_rs::error::Unspecified| Error::Failed),

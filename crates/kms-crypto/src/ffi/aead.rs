@@ -6,6 +6,13 @@ use aws_lc_sys as c;
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 
+/// What an encryption or decryption in one call depends on.
+pub(crate) struct Inputs<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) nonce: &'a [u8],
+    pub(crate) aad: &'a [u8],
+}
+
 /// An algorithm of the library's one-call interface.
 #[derive(Clone, Copy)]
 pub(crate) enum Aead {
@@ -69,12 +76,11 @@ impl Aead {
     #[expect(unsafe_code, reason = "tags and nonces of other lengths than the usual")]
     pub(crate) fn seal(
         self,
-        key: &[u8],
-        nonce: &[u8],
-        aad: &[u8],
+        inputs: &Inputs<'_>,
         data: &mut [u8],
         tag: &mut [u8],
     ) -> Result<(), Error> {
+        let Inputs { key, nonce, aad } = *inputs;
         let mut made = 0;
         let code = self.with_context(key, tag.len(), |context| {
             // SAFETY: the context is initialised; input and output are the same slice, which the
@@ -105,12 +111,11 @@ impl Aead {
     #[expect(unsafe_code, reason = "tags and nonces of other lengths than the usual")]
     pub(crate) fn open(
         self,
-        key: &[u8],
-        nonce: &[u8],
-        aad: &[u8],
+        inputs: &Inputs<'_>,
         data: &mut [u8],
         tag: &[u8],
     ) -> Result<(), Error> {
+        let Inputs { key, nonce, aad } = *inputs;
         let code = self.with_context(key, tag.len(), |context| {
             // SAFETY: as in `seal`; the tag is only read.
             unsafe {

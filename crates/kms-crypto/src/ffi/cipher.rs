@@ -111,7 +111,7 @@ impl CipherContext {
     pub(crate) fn aad(&mut self, aad: &[u8]) -> Result<(), Error> {
         for part in aad.chunks(CHUNK) {
             let mut done = 0;
-            let length = c_int::try_from(part.len()).map_err(|_| Error::Failed)?;
+            let length = c_int::try_from(part.len()).map_err(|_error| Error::Failed)?;
             // SAFETY: no output is written when the output pointer is null (GCM only; another mode
             // would fail on it before writing); the input is readable over its length.
             let code = unsafe {
@@ -132,7 +132,7 @@ impl CipherContext {
     #[expect(unsafe_code, reason = "modes that the safe interface has not")]
     pub(crate) fn update(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), Error> {
         for part in input.chunks(CHUNK) {
-            let length = c_int::try_from(part.len()).map_err(|_| Error::Failed)?;
+            let length = c_int::try_from(part.len()).map_err(|_error| Error::Failed)?;
             output.reserve(part.len().saturating_add(16));
             let room = output.spare_capacity_mut();
             let mut done = 0;
@@ -148,7 +148,7 @@ impl CipherContext {
                 )
             };
             succeeded(code, Error::Failed)?;
-            let done = usize::try_from(done).map_err(|_| Error::Failed)?;
+            let done = usize::try_from(done).map_err(|_error| Error::Failed)?;
             let filled = output.len().saturating_add(done);
             // SAFETY: the library has written `done` bytes behind the vector's end, within the
             // capacity reserved above.
@@ -164,7 +164,8 @@ impl CipherContext {
         if data.is_empty() {
             return Ok(());
         }
-        let length = c_int::try_from(data.len()).map_err(|_| Error::TooLarge { limit: CHUNK })?;
+        let length =
+            c_int::try_from(data.len()).map_err(|_error| Error::TooLarge { limit: CHUNK })?;
         let mut done = 0;
         // SAFETY: input and output are the same slice, which the library allows; with a whole
         // number of blocks and nothing held back it writes exactly as much as it reads.
@@ -191,7 +192,7 @@ impl CipherContext {
     /// GCM: the tag of what was encrypted, after [`Self::finish`].
     #[expect(unsafe_code, reason = "modes that the safe interface has not")]
     pub(crate) fn tag(&mut self, tag: &mut [u8]) -> Result<(), Error> {
-        let length = c_int::try_from(tag.len()).map_err(|_| Error::Failed)?;
+        let length = c_int::try_from(tag.len()).map_err(|_error| Error::Failed)?;
         // SAFETY: the library writes as many bytes as it is told, and checks that it is at most 16.
         let code = unsafe {
             c::EVP_CIPHER_CTX_ctrl(

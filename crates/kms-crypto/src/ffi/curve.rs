@@ -107,6 +107,6 @@ impl Group {
             c::EC_POINT_oct2point(group, point.get(), encoded.as_ptr(), encoded.len(), null_mut())
         };
         succeeded(code, error)?;
-        self.encode(&key, point.get()).map_err(|_| error)
+        self.encode(&key, point.get()).map_err(|_error| error)
     }
 }

@@ -10,7 +10,7 @@ mod key_wrap;
 mod number;
 mod rsa;
 
-pub(crate) use aead::Aead;
+pub(crate) use aead::{Aead, Inputs};
 pub(crate) use cipher::{CipherContext, Mode, Poly1305, chacha20};
 pub(crate) use curve::Group;
 pub(crate) use key_wrap::{KeyWrap, key_unwrap, key_wrap};

@@ -58,7 +58,7 @@ impl RsaKey {
                 c::EVP_parse_public_key(&raw mut rest)
             }
         };
-        let key = Owned::new(key, c::EVP_PKEY_free).map_err(|_| error)?;
+        let key = Owned::new(key, c::EVP_PKEY_free).map_err(|_error| error)?;
         // SAFETY: the key is valid.
         let kind = unsafe { c::EVP_PKEY_id(key.get()) };
         if rest.len == 0 && kind == c::EVP_PKEY_RSA { Ok(Self(key)) } else { Err(error) }
@@ -76,7 +76,7 @@ impl RsaKey {
                 c::RSA_public_key_from_bytes(der.as_ptr(), der.len())
             }
         };
-        let rsa = Owned::new(rsa, c::RSA_free).map_err(|_| error)?;
+        let rsa = Owned::new(rsa, c::RSA_free).map_err(|_error| error)?;
         // SAFETY: allocates; the result is checked by `Owned::new`.
         let key = Owned::new(unsafe { c::EVP_PKEY_new() }, c::EVP_PKEY_free)?;
         // SAFETY: both are valid; `set1` takes a reference of its own to the RSA key.

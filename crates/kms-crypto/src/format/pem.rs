@@ -61,7 +61,7 @@ pub fn decode(text: &[u8]) -> Result<(Kind, Secret), Error> {
     if text.len() > LONGEST {
         return Err(Error::TooLarge { limit: LONGEST });
     }
-    let text = str::from_utf8(text).map_err(|_| MALFORMED)?;
+    let text = str::from_utf8(text).map_err(|_error| MALFORMED)?;
     let mut lines = text.lines().map(str::trim);
     while let Some(line) = lines.next() {
         let Some(label) = between(line, "-----BEGIN ") else { continue };
@@ -83,7 +83,7 @@ pub fn decode(text: &[u8]) -> Result<(Kind, Secret), Error> {
         let Some(kind) = Kind::ALL.iter().copied().find(|kind| kind.label() == label) else {
             continue;
         };
-        let der = Secret::new(Base64::decode_vec(&base64).map_err(|_| MALFORMED)?);
+        let der = Secret::new(Base64::decode_vec(&base64).map_err(|_error| MALFORMED)?);
         kind.check(der.expose())?;
         return Ok((kind, der));
     }

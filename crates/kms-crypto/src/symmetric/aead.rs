@@ -4,7 +4,7 @@ use super::chacha::KeyStream;
 use super::held::Held;
 use super::{Cipher, IvRule, Params, Sealed, Stream, Tag, TagRule, check};
 use crate::Error;
-use crate::ffi::{Aead, CipherContext, Mode, Poly1305};
+use crate::ffi::{Aead, CipherContext, Inputs, Mode, Poly1305};
 use crate::secret::wipe;
 use zeroize::Zeroizing;
 
@@ -74,7 +74,8 @@ impl Cipher for AeadCipher {
         let mut tag = Tag::zeroed(check(self, key, params, params.tag_length)?);
         let mut data = data;
         let algorithm = self.algorithm(key)?;
-        algorithm.seal(key, params.iv, params.aad, &mut data, tag.as_mut())?;
+        let inputs = Inputs { key, nonce: params.iv, aad: params.aad };
+        algorithm.seal(&inputs, &mut data, tag.as_mut())?;
         Ok(Sealed { data, tag })
     }
 
@@ -87,7 +88,8 @@ impl Cipher for AeadCipher {
     ) -> Result<Vec<u8>, Error> {
         check(self, key, params, Some(tag.len()))?;
         let mut data = data;
-        match self.algorithm(key)?.open(key, params.iv, params.aad, &mut data, tag) {
+        let inputs = Inputs { key, nonce: params.iv, aad: params.aad };
+        match self.algorithm(key)?.open(&inputs, &mut data, tag) {
             Ok(()) => Ok(data),
             Err(error) => {
                 wipe(&mut data);
@@ -172,7 +174,7 @@ impl ChaChaEncryptor {
         KeyStream::new(key, params.iv, 0)?.apply(&mut *mac_key)?;
         let mut mac = Poly1305::new(&mac_key);
         mac.update(params.aad);
-        let aad_length = u64::try_from(params.aad.len()).map_err(|_| Error::Failed)?;
+        let aad_length = u64::try_from(params.aad.len()).map_err(|_error| Error::Failed)?;
         mac.update(padding(aad_length));
         let stream = KeyStream::new(key, params.iv, 1)?;
         Ok(Self { stream, mac, aad_length, length: 0, tag_length })

@@ -255,7 +255,8 @@ impl Stream for Decryptor {
         no_tag(tag)?;
         self.context.finish(Error::Decryption)?;
         if let Some(last) = &self.last {
-            let block = <&[u8; BLOCK]>::try_from(last.as_slice()).map_err(|_| Error::Decryption)?;
+            let block =
+                <&[u8; BLOCK]>::try_from(last.as_slice()).map_err(|_error| Error::Decryption)?;
             let kept = padded_length(block)?;
             output.extend_from_slice(last.get(..kept).unwrap_or_default());
         }

@@ -29,7 +29,7 @@ pub(super) struct KeyStream {
 impl KeyStream {
     pub(super) fn new(key: &[u8], nonce: &[u8], counter: u32) -> Result<Self, Error> {
         let key = <[u8; 32]>::try_from(key)
-            .map_err(|_| Error::BadKey("its length is not one that the cipher takes"))?;
+            .map_err(|_error| Error::BadKey("its length is not one that the cipher takes"))?;
         // The original's counter has 64 bits: its upper half is where the longer nonce begins.
         let mut full = [0; 12];
         let start = full.len().saturating_sub(nonce.len());
