@@ -9,7 +9,7 @@
 //! | [`random`] | random bytes of the library's generator |
 //! | [`hash`], [`mac`], [`kdf`] | SHA-1, SHA-2, SHA-3; HMAC-SHA-256; HKDF-SHA-256 |
 //! | [`seal`] | AES-256-GCM-SIV with a prepared key, for what rests in a database |
-//! | [`symmetric`] | AES in its modes and ChaCha20: one trait, one-shot and streamed |
+//! | [`symmetric`] | AES in its modes and `ChaCha20`: one trait, one-shot and streamed |
 //! | [`asymmetric`] | RSA encryption, and the making of RSA and elliptic-curve keys |
 //! | [`wrap`] | AES key wrap (RFC 3394, RFC 5649), AES-GCM and RSA-OAEP wrapping |
 //! | [`format`] | PKCS#1, PKCS#8, SEC1, SPKI, transparent components, X.509, PEM |

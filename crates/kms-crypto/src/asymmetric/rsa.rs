@@ -53,7 +53,7 @@ pub struct Oaep<'a> {
     pub hash: Hash,
     /// The hash inside the mask generation function MGF1.
     pub mgf_hash: Hash,
-    /// The label, called *PSource* too; mostly empty.
+    /// The label, called `PSource` too; mostly empty.
     pub label: &'a [u8],
 }
 

@@ -1,4 +1,5 @@
-//! Authenticated encryption in one call, with IVs and tags of any length. Knows only what the C library is called with.
+//! Authenticated encryption in one call, with IVs and tags of any length.
+//! Knows only what the C library is called with.
 
 use super::succeeded;
 use crate::Error;

@@ -1,4 +1,5 @@
-//! AES in its other modes, GCM in parts, ChaCha20 and Poly1305 by themselves. Knows only what the C library is called with.
+//! AES in its other modes, GCM in parts, `ChaCha20` and Poly1305 by themselves. Knows only what the
+//! C library is called with.
 
 use super::{Owned, succeeded};
 use crate::Error;

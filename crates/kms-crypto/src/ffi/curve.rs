@@ -1,4 +1,5 @@
-//! Elliptic curves in Weierstrass form, as bare scalars and points. Knows only what the C library is called with.
+//! Elliptic curves in Weierstrass form, as bare scalars and points.
+//! Knows only what the C library is called with.
 
 use super::number::Number;
 use super::{Owned, failed, succeeded};

@@ -1,4 +1,5 @@
-//! AES key wrap with keys of every length. Knows only what the C library is called with.
+//! AES key wrap with keys of every length.
+//! Knows only what the C library is called with.
 
 use super::failed;
 use crate::{Error, Secret};

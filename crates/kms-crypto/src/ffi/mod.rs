@@ -1,5 +1,5 @@
-//! The C library behind aws-lc-rs, for what the safe interface leaves out: the only module
-//! with `unsafe`. Each function here is safe to call with any arguments: it checks lengths, owns what
+//! The C library behind aws-lc-rs, for what the safe interface leaves out: the only module with
+//! `unsafe`. Each function here is safe to call with any arguments: it checks lengths, owns what
 //! the library allocates and wipes what held secrets. It knows no rules about which lengths and
 //! algorithms are *good*; its callers do.
 

@@ -1,4 +1,5 @@
-//! Large numbers, to complete RSA keys that were given in part. Knows only what the C library is called with.
+//! Large numbers, to complete RSA keys that were given in part.
+//! Knows only what the C library is called with.
 
 use super::{Owned, succeeded};
 use crate::{Error, Secret};

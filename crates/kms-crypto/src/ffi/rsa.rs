@@ -1,4 +1,5 @@
-//! RSA encryption with every padding. Knows only what the C library is called with.
+//! RSA encryption with every padding.
+//! Knows only what the C library is called with.
 
 use super::{Owned, succeeded};
 use crate::hash::Hash;
@@ -26,9 +27,9 @@ unsafe impl Sync for RsaKey {}
 
 /// The library's table for a hash function that OAEP may use.
 #[expect(unsafe_code, reason = "static tables of the C library")]
-fn message_digest(hash: Hash) -> Result<*const c::EVP_MD, Error> {
+fn message_digest(hash: Hash) -> *const c::EVP_MD {
     // SAFETY: these functions take nothing and return a pointer to a static table.
-    let table = unsafe {
+    unsafe {
         match hash {
             Hash::Sha1 => c::EVP_sha1(),
             Hash::Sha224 => c::EVP_sha224(),
@@ -40,8 +41,7 @@ fn message_digest(hash: Hash) -> Result<*const c::EVP_MD, Error> {
             Hash::Sha3_384 => c::EVP_sha3_384(),
             Hash::Sha3_512 => c::EVP_sha3_512(),
         }
-    };
-    Ok(table)
+    }
 }
 
 impl RsaKey {
@@ -117,7 +117,7 @@ impl RsaKey {
         let code = unsafe { c::EVP_PKEY_CTX_set_rsa_padding(context.get(), number) };
         succeeded(code, Error::Failed)?;
         if let RsaPadding::Oaep { hash, mgf, label } = padding {
-            let (hash, mgf) = (message_digest(hash)?, message_digest(mgf)?);
+            let (hash, mgf) = (message_digest(hash), message_digest(mgf));
             // SAFETY: the context is valid and both tables are static.
             let code = unsafe {
                 match c::EVP_PKEY_CTX_set_rsa_oaep_md(context.get(), hash) {

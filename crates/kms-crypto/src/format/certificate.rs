@@ -273,7 +273,7 @@ fn text(tag: u8, bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// UTCTime or GeneralizedTime, as RFC 5280 allows them: to the second, in UTC.
+/// `UTCTime` or `GeneralizedTime`, as RFC 5280 allows them: to the second, in UTC.
 fn read_time(reader: &mut Reader<'_>) -> Result<i64, Error> {
     let time = reader.any()?;
     let (year, rest) = match (time.tag, time.contents.len()) {

@@ -21,7 +21,7 @@ pub(super) fn complete(given: RsaComponents) -> Result<RsaComponents, Error> {
     {
         return Err(Error::BadKey("its numbers have more than 8192 bits"));
     }
-    let given = trimmed(&given);
+    let given = trimmed(given);
     let missing = given.modulus.is_empty()
         || given.public_exponent.is_empty()
         || [
@@ -37,17 +37,24 @@ pub(super) fn complete(given: RsaComponents) -> Result<RsaComponents, Error> {
     if missing { compute(&given) } else { Ok(given) }
 }
 
-fn trimmed(given: &RsaComponents) -> RsaComponents {
-    let short = |number: &Secret| Secret::from(trim(number.expose()));
+/// Without the zeros before each number.
+fn trimmed(given: RsaComponents) -> RsaComponents {
+    let short = |number: Secret| {
+        if number.expose().first() == Some(&0) {
+            Secret::from(trim(number.expose()))
+        } else {
+            number
+        }
+    };
     RsaComponents {
         modulus: trim(&given.modulus).to_vec(),
         public_exponent: trim(&given.public_exponent).to_vec(),
-        private_exponent: short(&given.private_exponent),
-        prime_p: short(&given.prime_p),
-        prime_q: short(&given.prime_q),
-        exponent_p: short(&given.exponent_p),
-        exponent_q: short(&given.exponent_q),
-        coefficient: short(&given.coefficient),
+        private_exponent: short(given.private_exponent),
+        prime_p: short(given.prime_p),
+        prime_q: short(given.prime_q),
+        exponent_p: short(given.exponent_p),
+        exponent_q: short(given.exponent_q),
+        coefficient: short(given.coefficient),
     }
 }
 
@@ -56,16 +63,16 @@ fn number(bytes: &[u8]) -> Result<Option<Number>, Error> {
 }
 
 fn compute(given: &RsaComponents) -> Result<RsaComponents, Error> {
-    let n = number(&given.modulus)?;
+    let modulus = number(&given.modulus)?;
     let e = number(&given.public_exponent)?;
     let d = number(given.private_exponent.expose())?;
-    let (p, q) = primes(given, n.as_ref(), e.as_ref(), d.as_ref())?;
+    let (p, q) = primes(given, modulus.as_ref(), e.as_ref(), d.as_ref())?;
     let (before_p, before_q) = (p.less_one()?, q.less_one()?);
     if before_p.is_zero() || before_q.is_zero() {
         return Err(Error::BadKey("its numbers do not match"));
     }
-    let n = match n {
-        Some(n) => n,
+    let modulus = match modulus {
+        Some(modulus) => modulus,
         None => p.times(&q)?,
     };
     // The least common multiple of p − 1 and q − 1.
@@ -81,7 +88,7 @@ fn compute(given: &RsaComponents) -> Result<RsaComponents, Error> {
         (None, None) => return Err(NOT_ENOUGH),
     };
     Ok(RsaComponents {
-        modulus: n.to_bytes().into_bytes(),
+        modulus: modulus.to_bytes().into_bytes(),
         public_exponent: e.to_bytes().into_bytes(),
         exponent_p: d.divide(&before_p)?.1.to_bytes(),
         exponent_q: d.divide(&before_q)?.1.to_bytes(),
@@ -95,12 +102,12 @@ fn compute(given: &RsaComponents) -> Result<RsaComponents, Error> {
 /// Both primes, from those given, by division, or from the exponents.
 fn primes(
     given: &RsaComponents,
-    n: Option<&Number>,
+    modulus: Option<&Number>,
     e: Option<&Number>,
     d: Option<&Number>,
 ) -> Result<(Number, Number), Error> {
     let other = |one: &Number| {
-        let (quotient, rest) = n.ok_or(NOT_ENOUGH)?.divide(one)?;
+        let (quotient, rest) = modulus.ok_or(NOT_ENOUGH)?.divide(one)?;
         if rest.is_zero() { Ok(quotient) } else { Err(Error::BadKey("its numbers do not match")) }
     };
     match (number(given.prime_p.expose())?, number(given.prime_q.expose())?) {
@@ -113,9 +120,9 @@ fn primes(
             let p = other(&q)?;
             Ok((p, q))
         }
-        (None, None) => match (n, e, d) {
-            (Some(n), Some(e), Some(d)) => {
-                let p = factor(n, e, d)?;
+        (None, None) => match (modulus, e, d) {
+            (Some(modulus), Some(e), Some(d)) => {
+                let p = factor(modulus, e, d)?;
                 let q = other(&p)?;
                 Ok((p, q))
             }

@@ -97,8 +97,8 @@ impl Cipher for Aes {
         let mut context = self.start(true, key, params, params.tag_length)?;
         let mut data = data;
         if self.padded {
-            let padding = padding_of(data.len());
-            data.extend_from_slice(padding);
+            let padding = Padding::of(data.len());
+            data.extend_from_slice(padding.bytes());
         }
         self.check_length(data.len(), false)?;
         context.in_place(&mut data)?;
@@ -161,27 +161,21 @@ impl Cipher for Aes {
     }
 }
 
-/// What a text of this length is padded with: 1 to 16 bytes, each saying how many there are.
-fn padding_of(length: usize) -> &'static [u8] {
-    // One row for each number of bytes.
-    const ROWS: [[u8; BLOCK]; BLOCK] = {
-        let mut rows = [[0; BLOCK]; BLOCK];
-        let mut row = 0;
-        let mut count = 1_u8;
-        #[expect(
-            clippy::indexing_slicing,
-            clippy::arithmetic_side_effects,
-            reason = "evaluated by the compiler, which would refuse"
-        )]
-        while row < BLOCK {
-            rows[row] = [count; BLOCK];
-            row += 1;
-            count += 1;
-        }
-        rows
-    };
-    let count = BLOCK.saturating_sub(length % BLOCK);
-    ROWS.get(count.saturating_sub(1)).and_then(|row| row.get(..count)).unwrap_or_default()
+/// What a text is padded with: 1 to 16 bytes, each saying how many there are.
+struct Padding {
+    bytes: [u8; BLOCK],
+    count: usize,
+}
+
+impl Padding {
+    fn of(length: usize) -> Self {
+        let count = BLOCK.saturating_sub(length % BLOCK);
+        Self { bytes: [u8::try_from(count).unwrap_or(0); BLOCK], count }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.count).unwrap_or_default()
+    }
 }
 
 /// How many bytes of the last block are text. Looks at all 16 bytes in any case.
@@ -217,7 +211,7 @@ impl Stream for Encryptor {
     fn finish(mut self: Box<Self>, tag: &[u8], output: &mut Vec<u8>) -> Result<Tag, Error> {
         no_tag(tag)?;
         if self.padded {
-            self.context.update(padding_of(self.over), output)?;
+            self.context.update(Padding::of(self.over).bytes(), output)?;
         }
         self.context.finish(not_whole(self.over))?;
         Ok(Tag::default())

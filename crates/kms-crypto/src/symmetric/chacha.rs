@@ -1,4 +1,4 @@
-//! ChaCha20 by itself: a key stream, with nothing that would notice a change.
+//! `ChaCha20` by itself: a key stream, with nothing that would notice a change.
 
 use super::aead::no_tag;
 use super::{Cipher, IvRule, Params, Sealed, Stream, Tag, TagRule, check};
@@ -6,7 +6,7 @@ use crate::Error;
 use crate::ffi::chacha20;
 use zeroize::Zeroizing;
 
-/// ChaCha20 (RFC 8439) with a 12-byte nonce, or the original's 8-byte nonce; the first block
+/// `ChaCha20` (RFC 8439) with a 12-byte nonce, or the original's 8-byte nonce; the first block
 /// counter is [`Params::counter`].
 pub const CHACHA20: &dyn Cipher = &ChaCha20;
 
@@ -64,7 +64,7 @@ impl KeyStream {
     pub(super) fn apply(&mut self, data: &mut [u8]) -> Result<(), Error> {
         let left = BLOCK.saturating_sub(self.used).min(data.len());
         let (first, rest) = data.split_at_mut_checked(left).ok_or(Error::Failed)?;
-        self.from_block(first);
+        self.add_block(first);
         let whole = rest.len().saturating_sub(rest.len() % BLOCK);
         let (middle, last) = rest.split_at_mut_checked(whole).ok_or(Error::Failed)?;
         if !middle.is_empty() {
@@ -75,12 +75,12 @@ impl KeyStream {
             self.blocks(&mut *block)?;
             self.block = block;
             self.used = 0;
-            self.from_block(last);
+            self.add_block(last);
         }
         Ok(())
     }
 
-    fn from_block(&mut self, part: &mut [u8]) {
+    fn add_block(&mut self, part: &mut [u8]) {
         let stream = self.block.get(self.used..).unwrap_or_default();
         for (byte, key) in part.iter_mut().zip(stream) {
             *byte ^= key;

@@ -100,7 +100,7 @@ pub struct Params<'a> {
     /// The length of the tag to make, in bytes; `None` for the cipher's default. Decryption goes
     /// by the length of the tag it is given.
     pub tag_length: Option<usize>,
-    /// The first block counter; only ChaCha20 takes one that is not 0.
+    /// The first block counter; only `ChaCha20` takes one that is not 0.
     pub counter: u32,
 }
 

@@ -100,6 +100,14 @@ fn missing_rsa_numbers_are_computed() {
         let sealed = public.pkcs1v15_encrypt(b"text").unwrap();
         assert!(private.pkcs1v15_decrypt(&sealed).unwrap().matches(b"text"), "{number}");
     }
+}
+
+#[test]
+fn too_few_or_wrong_rsa_numbers_are_refused() {
+    let whole = PrivateKey::parse(PrivateFormat::Pkcs1, &der("rsa-pkcs1.pem")).unwrap();
+    let whole = whole.rsa().unwrap();
+    let n = || whole.modulus.clone();
+    let e = || whole.public_exponent.clone();
     let too_few = [
         RsaComponents { modulus: n(), public_exponent: e(), ..RsaComponents::default() },
         RsaComponents {
@@ -284,7 +292,7 @@ fn certificates() {
 const NOT_BEFORE_P256: i64 = 1_795_570_393;
 const NOT_AFTER_P256: i64 = 2_110_930_393;
 const NOT_BEFORE_RSA: i64 = 1_795_570_286;
-/// Past 2050: a GeneralizedTime.
+/// Past 2050: a `GeneralizedTime`.
 const NOT_AFTER_RSA: i64 = 3_523_570_286;
 
 #[test]

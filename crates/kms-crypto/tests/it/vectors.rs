@@ -334,7 +334,7 @@ fn every_file_is_run_and_documented() {
     let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
     for entry in std::fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".txt") {
+        if Path::new(&name).extension().is_some_and(|extension| extension == "txt") {
             assert!(tests.contains(&format!("\"{name}\"")), "{name} is run by no test");
             assert!(readme.contains(&format!("`{name}`")), "{name} is not in the README");
         }
