@@ -1,6 +1,6 @@
 //! What the codecs cost: nanoseconds to decode and to encode a typical Encrypt request.
 //!
-//! `cargo bench -p ttlv`. Machines differ and are busy: compare figures of one run.
+//! `cargo bench -p ttlv`, or `cargo bench -p ttlv -- Json` for one encoding. Machines differ and are busy: compare figures of one run.
 #![expect(clippy::print_stdout, reason = "it is what the benchmark is for")]
 
 use std::borrow::Cow;
@@ -78,7 +78,11 @@ fn best(rounds: u32, per_round: u32, mut work: impl FnMut()) -> Duration {
 
 fn measure(what: &str, data: &[u8], per_round: u32) {
     let item = request(data);
+    let asked: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with("--")).collect();
     for encoding in Encoding::ALL {
+        if !asked.is_empty() && !asked.contains(&format!("{encoding:?}")) {
+            continue;
+        }
         let mut message = Vec::new();
         let encode = |out: &mut Vec<u8>| {
             out.clear();

@@ -20,28 +20,31 @@ pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
 
 /// The bytes that pairs of digits in either case spell.
 pub(crate) fn decode(digits: &[u8]) -> Option<Vec<u8>> {
-    let (pairs, odd) = digits.as_chunks::<2>();
-    if !odd.is_empty() {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
-    let mut out = Vec::with_capacity(pairs.len());
-    let (blocks, rest) = pairs.as_chunks::<16>();
-    let mut all_digits = true;
+    let mut out = Vec::with_capacity(digits.len() / 2);
+    let (blocks, rest) = digits.as_chunks::<32>();
+    let mut wrong = 0_u8;
     for block in blocks {
+        let mut nibbles = [0_u8; 32];
+        for (to, digit) in nibbles.iter_mut().zip(block) {
+            let (value, good) = nibble(*digit);
+            *to = value;
+            wrong |= u8::from(!good);
+        }
         let mut bytes = [0_u8; 16];
-        for (byte, pair) in bytes.iter_mut().zip(block) {
-            let (value, good) = read(*pair);
-            *byte = value;
-            all_digits &= good;
+        for (byte, [high, low]) in bytes.iter_mut().zip(nibbles.as_chunks::<2>().0) {
+            *byte = (high << 4) | low;
         }
         out.extend_from_slice(&bytes);
     }
-    for pair in rest {
-        let (value, good) = read(*pair);
-        out.push(value);
-        all_digits &= good;
+    for [high, low] in rest.as_chunks::<2>().0 {
+        let ((high, high_good), (low, low_good)) = (nibble(*high), nibble(*low));
+        out.push((high << 4) | low);
+        wrong |= u8::from(!high_good) | u8::from(!low_good);
     }
-    all_digits.then_some(out)
+    (wrong == 0).then_some(out)
 }
 
 /// The number that at most 16 digits spell.
@@ -69,12 +72,6 @@ fn spell(byte: u8) -> [u8; 2] {
 fn digit(nibble: u8) -> u8 {
     let letter = if nibble > 9 { b'A' - b'0' - 10 } else { 0 };
     nibble.wrapping_add(b'0').wrapping_add(letter)
-}
-
-#[inline]
-fn read([high, low]: [u8; 2]) -> (u8, bool) {
-    let ((high, high_good), (low, low_good)) = (nibble(high), nibble(low));
-    ((high << 4) | low, high_good & low_good)
 }
 
 /// A nonsense value and `false` for what is no digit.

@@ -24,13 +24,12 @@ pub(super) fn decode<'a, N: TagNames + ?Sized>(
     };
     let mut parser = Parser { text, at: 0, names, limits, items_left: limits.items, unknown };
     parser.blanks();
-    let item = parser.object(limits.depth, Unknown::Refuse)?;
+    let mut items = Vec::with_capacity(1);
+    parser.object(limits.depth, Unknown::Refuse, &mut items)?;
     parser.blanks();
-    match item {
-        _ if parser.peek().is_some() => Err(Error::TrailingData),
-        Some(item) => Ok(item),
-        // Not reached: the outermost tag was not to be skipped.
-        None => Err(Error::Truncated),
+    match items.pop() {
+        Some(item) if parser.peek().is_none() => Ok(item),
+        _ => Err(Error::TrailingData),
     }
 }
 
@@ -67,8 +66,13 @@ struct Members<'a> {
 }
 
 impl<'a, N: TagNames + ?Sized> Parser<'a, '_, N> {
-    /// An item, or nothing if its tag is unknown and to be skipped.
-    fn object(&mut self, depth: usize, unknown: Unknown) -> Result<Option<Item<'a>>, Error> {
+    /// Moves an item to the end of `items`, unless its tag is unknown and to be skipped.
+    fn object(
+        &mut self,
+        depth: usize,
+        unknown: Unknown,
+        items: &mut Vec<Item<'a>>,
+    ) -> Result<(), Error> {
         let depth = depth.checked_sub(1).ok_or(Error::TooDeep { limit: self.limits.depth })?;
         self.items_left = self
             .items_left
@@ -92,11 +96,12 @@ impl<'a, N: TagNames + ?Sized> Parser<'a, '_, N> {
         match tag {
             Tagged::Known(tag) => {
                 let value = typed(tag, members.item_type, value)?;
-                Ok(Some(Item { tag, value }))
+                items.push(Item { tag, value });
+                Ok(())
             }
             // The value is looked at too, so that what is refused does not depend on which tags
             // are known.
-            Tagged::Skipped => typed(Tag(0), members.item_type, value).map(|_| None),
+            Tagged::Skipped => typed(Tag(0), members.item_type, value).map(drop),
         }
     }
 
@@ -163,7 +168,7 @@ impl<'a, N: TagNames + ?Sized> Parser<'a, '_, N> {
         }
         loop {
             self.blanks();
-            items.extend(self.object(depth, self.unknown)?);
+            self.object(depth, self.unknown, &mut items)?;
             self.blanks();
             match self.next() {
                 Some(b',') => {}
@@ -201,19 +206,36 @@ impl<'a, N: TagNames + ?Sized> Parser<'a, '_, N> {
         Ok(number)
     }
 
+    /// Nearly every string is plain, and borrowed: small enough to be inlined where it is used.
+    #[inline]
     fn string(&mut self) -> Result<Cow<'a, str>, Error> {
+        if let Some([b'"', inside @ ..]) = self.text.as_bytes().get(self.at..) {
+            let start = self.at.saturating_add(1);
+            let end = start.saturating_add(plain_length(inside));
+            if self.text.as_bytes().get(end) == Some(&b'"')
+                && let Some(plain) = self.text.get(start..end)
+            {
+                self.at = end.saturating_add(1);
+                return Ok(Cow::Borrowed(plain));
+            }
+        }
+        self.unusual_string()
+    }
+
+    /// A string with escapes, or none at all.
+    #[cold]
+    fn unusual_string(&mut self) -> Result<Cow<'a, str>, Error> {
         self.expect(b'"', "a string begins with a quotation mark")?;
-        let plain = self.plain()?;
+        let plain = self.plain()?.to_owned();
         match self.next() {
-            Some(b'"') => Ok(Cow::Borrowed(plain)),
-            Some(b'\\') => self.escaped(plain.to_owned()).map(Cow::Owned),
+            Some(b'"') => Ok(Cow::Owned(plain)),
+            Some(b'\\') => self.escaped(plain).map(Cow::Owned),
             Some(_) => Err(self.wrong("a control character in a string")),
             None => Err(Error::Truncated),
         }
     }
 
     /// The rest of a string after its first backslash.
-    #[cold]
     fn escaped(&mut self, mut string: String) -> Result<String, Error> {
         loop {
             string.push(self.escape()?);
@@ -332,17 +354,29 @@ fn typed(tag: Tag, item_type: Option<ItemType>, value: Raw<'_>) -> Result<Value<
 }
 
 /// How many bytes come before the first quotation mark, backslash or control character.
+#[inline]
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
+    match bytes.split_first_chunk::<64>() {
+        Some((near, far)) => match special(near) {
+            Some(at) => at,
+            None => near.len().saturating_add(far_plain_length(far)),
+        },
+        None => special(bytes).unwrap_or(bytes.len()),
+    }
+}
+
+/// Where the first of the special characters is.
 ///
 /// Eight at a time, each byte of a word tested at once. The subtractions borrow from the byte
 /// above only where the byte below was already found, so the *lowest* find is exact.
-pub(super) fn plain_length(bytes: &[u8]) -> usize {
+fn special(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     const fn below(word: u64, bound: u64) -> u64 {
         word.wrapping_sub(ONES.wrapping_mul(bound)) & !word & HIGHS
     }
     let (words, rest) = bytes.as_chunks::<8>();
-    let mut length = 0_usize;
+    let mut at = 0_usize;
     for word in words {
         let word = u64::from_le_bytes(*word);
         let quotes = below(word ^ ONES.wrapping_mul(0x22), 1);
@@ -350,10 +384,54 @@ pub(super) fn plain_length(bytes: &[u8]) -> usize {
         let found = quotes | backslashes | below(word, 0x20);
         if found != 0 {
             let byte = usize::try_from(found.trailing_zeros() / 8).unwrap_or_default();
-            return length.saturating_add(byte);
+            return Some(at.saturating_add(byte));
         }
-        length = length.saturating_add(8);
+        at = at.saturating_add(8);
     }
-    let special = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
-    length.saturating_add(rest.iter().take_while(special).count())
+    rest.iter().position(|byte| is_special(*byte)).map(|byte| at.saturating_add(byte))
+}
+
+/// The same for long strings, which are megabytes of hexadecimal digits: whole blocks that the
+/// compiler tests with vector instructions, then exactly.
+fn far_plain_length(bytes: &[u8]) -> usize {
+    let plain = |block: &&[u8; 64]| !block.iter().fold(false, |any, it| any | is_special(*it));
+    let (blocks, _) = bytes.as_chunks::<64>();
+    let blocks = blocks.iter().take_while(plain).count();
+    let start = blocks.saturating_mul(64);
+    let rest = bytes.get(start..).unwrap_or_default();
+    start.saturating_add(special(rest).unwrap_or(rest.len()))
+}
+
+fn is_special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < b' '
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_special_character_is_found_everywhere() {
+        let check = |byte, at, length| {
+            let mut text = vec![0xC3; length];
+            text[at] = byte;
+            let expected = if is_special(byte) { at } else { length };
+            assert_eq!(plain_length(&text), expected, "{byte} at {at} of {length}");
+        };
+        for byte in 0..=255 {
+            for length in [1, 7, 8, 9, 63, 64, 65, 200, 300] {
+                (0..length).for_each(|at| check(byte, at, length));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_is_found() {
+        let text = b"ab\x80\xFF\"\\\x01 !#[]\"";
+        for start in 0..text.len() {
+            let rest = &text[start..];
+            let expected = rest.iter().position(|it| is_special(*it)).unwrap_or(rest.len());
+            assert_eq!(plain_length(rest), expected);
+        }
+    }
 }
