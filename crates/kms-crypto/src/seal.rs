@@ -24,7 +24,7 @@ impl SealKey {
 
     /// Seals `plaintext`, bound to `aad`, under a fresh random nonce.
     pub fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
-        let nonce = random::bytes::<NONCE>()?;
+        let nonce = random::nonce::<NONCE>()?;
         let mut sealed = Vec::with_capacity(plaintext.len().saturating_add(OVERHEAD));
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plaintext);

@@ -1,8 +1,8 @@
 //! Bytes that must not leak: wiped when dropped, never printed, never compared by accident.
 //! Knows nothing about what the bytes mean.
 
+use crate::ffi;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
 
 /// Secret bytes. Has no `Debug`, `Display`, `Serialize` or `PartialEq` on purpose.
 ///
@@ -11,12 +11,12 @@ use zeroize::{Zeroize, Zeroizing};
 /// println!("{secret:?}");
 /// ```
 #[derive(Clone, Default)]
-pub struct Secret(Zeroizing<Vec<u8>>);
+pub struct Secret(Vec<u8>);
 
 impl Secret {
     /// Takes the bytes over; they are wiped when the secret is dropped.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(bytes)
     }
 
     /// A secret of `length` zero bytes, to be filled in.
@@ -36,7 +36,7 @@ impl Secret {
 
     /// Gives the bytes away without a copy; whoever takes them has to wipe them.
     pub fn into_bytes(mut self) -> Vec<u8> {
-        std::mem::take(&mut *self.0)
+        std::mem::take(&mut self.0)
     }
 
     /// How many bytes there are.
@@ -61,15 +61,16 @@ impl From<&[u8]> for Secret {
     }
 }
 
-impl From<Zeroizing<Vec<u8>>> for Secret {
-    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
-        Self(bytes)
+impl Drop for Secret {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
     }
 }
 
-/// Wipes bytes that must not outlive an error and empties the vector.
+/// Wipes bytes, and what lies behind them in the vector's memory, and empties the vector. As fast
+/// as filling memory can be, so that it costs nothing to do it to large texts too.
 pub fn wipe(bytes: &mut Vec<u8>) {
-    bytes.zeroize();
+    ffi::wipe(bytes);
 }
 
 /// Whether two byte strings are equal, in a time that depends on their lengths alone.

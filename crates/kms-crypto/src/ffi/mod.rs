@@ -63,3 +63,11 @@ fn failed(error: Error) -> Error {
 fn succeeded(code: c_int, error: Error) -> Result<(), Error> {
     if code == 1 { Ok(()) } else { Err(failed(error)) }
 }
+
+/// Overwrites all the memory of a vector, in a way that is not optimised away, and empties it.
+#[expect(unsafe_code, reason = "the compiler must not leave it out, and a loop would be slow")]
+pub(crate) fn wipe(bytes: &mut Vec<u8>) {
+    // SAFETY: the vector owns as many bytes as its capacity, and any of them may be written.
+    unsafe { c::OPENSSL_cleanse(bytes.as_mut_ptr().cast(), bytes.capacity()) };
+    bytes.clear();
+}

@@ -241,3 +241,20 @@ fn secrets_compare_by_their_bytes() {
     assert!(!secret.matches(&[1, 2]) && !secret.matches(&[1, 2, 4]));
     assert_eq!(secret.clone().into_bytes(), [1, 2, 3]);
 }
+
+#[test]
+fn nonces_do_not_repeat() {
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..2_000 {
+        assert!(seen.insert(random::nonce::<12>().unwrap().to_vec()));
+        assert!(seen.insert(random::nonce::<16>().unwrap().to_vec()));
+    }
+    let draw = || (0..200).map(|_| random::nonce::<12>().unwrap().to_vec()).collect::<Vec<_>>();
+    for thread in [std::thread::spawn(draw), std::thread::spawn(draw)] {
+        for nonce in thread.join().unwrap() {
+            assert!(seen.insert(nonce));
+        }
+    }
+    assert!(!seen.contains(&vec![0; 12]) && !seen.contains(&vec![0; 16]));
+    assert_ne!(random::nonce::<300>().unwrap(), [0; 300]);
+}
