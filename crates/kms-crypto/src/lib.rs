@@ -12,7 +12,7 @@
 //! | [`symmetric`] | AES in its modes and `ChaCha20`: one trait, one-shot and streamed |
 //! | [`asymmetric`] | RSA encryption, and the making of RSA and elliptic-curve keys |
 //! | [`wrap`] | AES key wrap (RFC 3394, RFC 5649), AES-GCM and RSA-OAEP wrapping |
-//! | [`format`] | PKCS#1, PKCS#8, SEC1, SPKI, transparent components, X.509, PEM |
+//! | [`mod@format`] | PKCS#1, PKCS#8, SEC1, SPKI, transparent components, X.509, PEM |
 //!
 //! Rules: aws-lc-rs where its safe interface has it, else the same C library through `ffi`, the one
 //! module with `unsafe`. An error never holds bytes of a key or a text, and all failures of a
