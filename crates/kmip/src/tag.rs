@@ -524,7 +524,25 @@ pub(crate) const BARE_REQUEST: u32 = 0x54_1000;
 pub(crate) const BARE_RESPONSE: u32 = 0x54_2000;
 
 /// Names that some clients use for tags that have another.
-const ALIASES: &[(u32, &str)] = &[(AttributeReference.0, "AttributeReferences")];
+const ALIASES: &[(u32, &str)] = &[
+    (AttributeReference.0, "AttributeReferences"),
+    (X_509CertificateIdentifier.0, "X509CertificateIdentifier"),
+    (X_509CertificateIssuer.0, "X509CertificateIssuer"),
+    (X_509CertificateSubject.0, "X509CertificateSubject"),
+    (PKCS_12FriendlyName.0, "PKCS12FriendlyName"),
+    (CertificateSubjectCN.0, "CertificateSubjectCn"),
+    (CertificateSubjectOU.0, "CertificateSubjectOu"),
+    (CertificateSubjectST.0, "CertificateSubjectSt"),
+    (CertificateSubjectUID.0, "CertificateSubjectUid"),
+    (CertificateSubjectDC.0, "CertificateSubjectDc"),
+    (CertificateSubjectDNQualifier.0, "CertificateSubjectDnQualifier"),
+    (CertificateIssuerCN.0, "CertificateIssuerCn"),
+    (CertificateIssuerOU.0, "CertificateIssuerOu"),
+    (CertificateIssuerST.0, "CertificateIssuerSt"),
+    (CertificateIssuerUID.0, "CertificateIssuerUid"),
+    (CertificateIssuerDC.0, "CertificateIssuerDc"),
+    (CertificateIssuerDNQualifier.0, "CertificateIssuerDnQualifier"),
+];
 
 /// The names of the tags of every version.
 #[derive(Clone, Copy, Debug, Default)]
@@ -549,11 +567,11 @@ impl TagNames for Names {
         let mut slot = hash(name.as_bytes()) % SLOTS;
         loop {
             let (code, found) = INDEX.get(slot)?;
-            if *found == name {
-                return Some(Tag(*code));
-            }
             if found.is_empty() {
                 return alias(name);
+            }
+            if *found == name {
+                return Some(Tag(*code));
             }
             slot = (slot + 1) % SLOTS;
         }

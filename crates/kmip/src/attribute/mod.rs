@@ -16,8 +16,9 @@ pub use rule::{ObjectTypes, Rule, Who};
 pub use structures::{
     AlternativeName, ApplicationSpecificInformation, CertificateIdentifier, CertificateIssuer,
     CertificateSubject, CryptographicDomainParameters, CryptographicParameters, Digest,
-    KeyValueLocation, Link, Name, RandomNumberGenerator, RevocationReason, RotateName, UsageLimits,
-    X509CertificateIdentifier, X509CertificateIssuer, X509CertificateSubject,
+    KeyValueLocation, Link, Name, RandomNumberGenerator, RevocationReason, RotateName,
+    ShortUniqueIdentifier, UsageLimits, X509CertificateIdentifier, X509CertificateIssuer,
+    X509CertificateSubject,
 };
 pub use vendor::VendorAttribute;
 
@@ -26,9 +27,7 @@ use crate::enumerations::{
     KeyFormatType, LinkType, NISTKeyType, ObjectType, OpaqueDataType, ProtectionLevel,
     ProtectionStorageMask, State,
 };
-use crate::wire::{
-    Bytes, DateTime, Error, Interval, StructWriter, Wire, put, read, required, structure,
-};
+use crate::wire::{DateTime, Error, Interval, StructWriter, Wire, put, read, required, structure};
 use crate::{Version, tag};
 
 // The rotation policy is the client's to change (other servers' clients do); the specification
@@ -116,7 +115,7 @@ attributes! {
     RotateName rotate_name ref "Rotate Name" RotateName, "2.1"..="2.1", once, [Client Client Client Client], ANY;
     RotateOffset rotate_offset copy "Rotate Offset" Interval, "2.1"..="2.1", once, [Client Client Client Client], ANY;
     Sensitive sensitive copy "Sensitive" bool, "1.4"..="2.1", once, [Client Client Client Server], ANY;
-    ShortUniqueIdentifier short_unique_identifier ref "Short Unique Identifier" Bytes, "2.0"..="2.1", once, [Server Server Server Server], ANY;
+    ShortUniqueIdentifier short_unique_identifier ref "Short Unique Identifier" ShortUniqueIdentifier, "2.0"..="2.1", once, [Server Server Server Server], ANY;
     State state copy "State" State, "1.0"..="2.1", once, [Server Server Server Server], ANY;
     UniqueIdentifier unique_identifier ref "Unique Identifier" String, "1.0"..="2.1", once, [Client Server Server Server], ANY;
     UsageLimits usage_limits copy "Usage Limits" UsageLimits, "1.0"..="2.1", once, [Client Client Client Client], ANY;

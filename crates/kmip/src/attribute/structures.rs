@@ -268,6 +268,23 @@ impl Wire for RotateName {
     }
 }
 
+/// A short identifier. Some servers write it as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShortUniqueIdentifier(pub Bytes);
+
+impl Wire for ShortUniqueIdentifier {
+    fn to_value(&self, version: Version) -> Result<Value<'_>, Error> {
+        self.0.to_value(version)
+    }
+
+    fn from_value(value: Value<'_>, version: Version) -> Result<Self, Error> {
+        if let Value::TextString(text) = value {
+            return Ok(Self(Bytes(text.into_owned().into_bytes())));
+        }
+        Bytes::from_value(value, version).map(Self)
+    }
+}
+
 /// How much an object may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub struct UsageLimits {

@@ -3,7 +3,7 @@
 //!
 //! Must not know HTTP.
 
-use ttlv::{Item, Tag};
+use ttlv::{Item, Tag, Value};
 
 use crate::Version;
 use crate::enumerations::Operation;
@@ -51,7 +51,27 @@ pub fn read_bare_response(item: Item<'_>) -> Result<Response, BareError> {
 /// Writes a bare response.
 pub fn write_bare(response: &Response) -> Result<Item<'_>, wire::Error> {
     let tag = Tag(BARE_RESPONSE + response.operation().0);
-    Ok(Item { tag, value: response.to_value(Version::NEWEST)? })
+    let mut item = Item { tag, value: response.to_value(Version::NEWEST)? };
+    if matches!(response, Response::GetAttributes(_) | Response::Export(_)) {
+        respell(&mut item);
+    }
+    Ok(item)
+}
+
+/// The clients of bare operations know the rotation policy by other types than the
+/// specification's, and refuse these.
+fn respell(item: &mut Item<'_>) {
+    match (item.tag, &mut item.value) {
+        (tag::RotateInterval | tag::RotateOffset, Value::Interval(seconds)) => {
+            item.value = Value::LongInteger((*seconds).into());
+        }
+        (tag::RotateName, Value::Structure(fields)) if !fields.is_empty() => {
+            let name = fields.swap_remove(0);
+            item.value = name.value;
+        }
+        (_, Value::Structure(fields)) => fields.iter_mut().for_each(respell),
+        _ => {}
+    }
 }
 
 /// Writes a bare request.

@@ -4,6 +4,7 @@
 
 mod bare;
 mod header;
+mod reason;
 
 use ttlv::{Item, Value};
 
@@ -330,7 +331,13 @@ fn write_response_item(item: &ResponseItem, version: Version) -> Result<Value<'_
     writer.optional(Some(tag::Operation), &item.operation)?;
     writer.optional(Some(tag::UniqueBatchItemID), &item.id)?;
     writer.required(Some(tag::ResultStatus), &item.status)?;
-    writer.optional(Some(tag::ResultReason), &item.reason)?;
+    if let Some(reason) = item.reason {
+        let reason = reason::nearest(reason, version);
+        writer.push(Item {
+            tag: tag::ResultReason,
+            value: ResultReason::TABLE.enumeration(reason.0),
+        });
+    }
     writer.optional(Some(tag::ResultMessage), &item.message)?;
     writer
         .optional(Some(tag::AsynchronousCorrelationValue), &item.asynchronous_correlation_value)?;
