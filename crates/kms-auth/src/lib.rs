@@ -6,11 +6,10 @@
 //! decided is refused. This crate must never know objects, SQL or routes.
 
 use std::fmt;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use kms_core::principal::{ADMIN, Principal};
+use kms_core::{ADMIN, Principal};
 
 /// What a caller offers. The server gathers it and judges nothing.
 #[derive(Clone, Copy, Default)]
@@ -135,13 +134,11 @@ mod tests {
         fn authenticate<'a>(&'a self, offered: &'a Offered<'a>) -> Answer<'a> {
             let outcome = match offered.authorization {
                 Some(given) if given == self.0.as_bytes() => Outcome::Yes(Principal::new(self.0)),
-                Some(given) if given.starts_with(self.0.as_bytes()) => {
-                    Outcome::Failed(Refusal {
-                        message: "no".to_owned(),
-                        reason: self.0.to_owned(),
-                        unavailable: false,
-                    })
-                }
+                Some(given) if given.starts_with(self.0.as_bytes()) => Outcome::Failed(Refusal {
+                    message: "no".to_owned(),
+                    reason: self.0.to_owned(),
+                    unavailable: false,
+                }),
                 _ => Outcome::NotMine,
             };
             Box::pin(std::future::ready(outcome))

@@ -1,2 +1,10 @@
-//! `kms-server`.
-fn main() {}
+//! `kms-server`: the program around the library.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    kms_server::main()
+}

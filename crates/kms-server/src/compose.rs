@@ -1,0 +1,136 @@
+//! Options become parts: the only place that reads the configuration.
+//!
+//! Chooses what the server is made of; what the parts do is theirs.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use kms_auth::Authentication;
+use kms_config::Config;
+use kms_config::exit::Exit;
+use kms_config::value::NoncePolicy;
+use kms_core::{Policy, Service, SystemClock};
+use kms_seal::{Clear, Sealer};
+use kms_store::Store;
+
+use crate::app::App;
+use crate::connection::Registry;
+use crate::facts::FACTS;
+use crate::limits::Limits;
+use crate::observe::metrics::Metrics;
+use crate::observe::{self, RequestIds};
+use crate::report::Report;
+
+/// Why a server does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartError {
+    /// What the process ends with.
+    pub exit: Exit,
+    /// What is wrong, where, and what to do.
+    pub message: String,
+}
+
+impl StartError {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Starts the log.
+pub(crate) fn log(config: &Config) {
+    observe::log(*config.log, *config.log_format);
+}
+
+/// Makes everything that answers requests.
+pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
+    if !FACTS.missing.is_empty() {
+        return Err(StartError::new(Exit::Configuration, FACTS.refusal()));
+    }
+    let store = kms_store::Config::directory(config.root_dir.value.clone());
+    let store = Store::open(store).await.map_err(|error| store_error(&error))?;
+    let policy = Policy {
+        refuse_exhausted_nonces: *config.nonce_policy == NoncePolicy::Refuse,
+        ..Policy::default()
+    };
+    let clock = Arc::new(SystemClock);
+    let service = Service::open(store.clone(), &sealer(), policy, clock)
+        .await
+        .map_err(|error| core_error(&error))?;
+    let limits = Limits {
+        body: *config.max_body_size,
+        connections: *config.max_connections,
+        header: *config.header_timeout,
+        request: *config.request_timeout,
+        idle: *config.idle_timeout,
+        stop: *config.stop_timeout,
+    };
+    Ok(App {
+        service,
+        store,
+        authentication: Authentication::new(Vec::new()),
+        limits,
+        metrics: Metrics::new(),
+        registry: Registry::new(limits),
+        ids: RequestIds::new(),
+        facts: FACTS,
+    })
+}
+
+/// What keeps the data key. Builds that protect it get their sealers here.
+fn sealer() -> Clear {
+    Clear
+}
+
+fn store_error(error: &kms_store::OpenError) -> StartError {
+    let exit = match error {
+        kms_store::OpenError::Locked { .. } => Exit::Held,
+        kms_store::OpenError::Future { .. } => Exit::Future,
+        _ => Exit::Database,
+    };
+    StartError::new(exit, error.to_string())
+}
+
+fn core_error(error: &kms_core::OpenError) -> StartError {
+    let exit = match error {
+        kms_core::OpenError::Store(_) => Exit::Database,
+        kms_core::OpenError::Start(_) => Exit::Failure,
+        _ => Exit::Keyring,
+    };
+    StartError::new(exit, error.to_string())
+}
+
+/// What the server says of itself at the start.
+pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report {
+    let sealer = sealer();
+    let callers = match app.authentication.everyone() {
+        Some(user) => format!(
+            "everyone who can reach the address, as the user `{}` (no authentication is set up)",
+            user.user()
+        ),
+        None => app.authentication.schemes().collect::<Vec<_>>().join(", "),
+    };
+    let (ip, port) = (address.ip(), address.port());
+    // An address that means all of them cannot be called.
+    let ip = match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    Report {
+        build: app.facts.build.name(),
+        listening: address,
+        url: format!("http://{}", SocketAddr::new(ip, port)),
+        database: format!("SQLite, {}", config.root_dir.join("kms.db").display()),
+        callers,
+        keys: sealer.describe(),
+        clear: sealer.is_clear(),
+    }
+}

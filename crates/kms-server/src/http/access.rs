@@ -1,0 +1,198 @@
+//! The access routes: granting, withdrawing and listing what others may do.
+//!
+//! Who may is decided in the core; here a request is only read. An object that is unknown and one
+//! that is not the caller's get the same answer.
+
+use axum::body::Body;
+use hyper::header::CONTENT_TYPE;
+use hyper::{Response, StatusCode};
+use kms_core::{Permission, Principal};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Call, reply};
+use crate::limits::NAME_BYTES;
+use crate::wire::Answer;
+
+/// What `POST` and `DELETE /accesses/{id}` take.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct One {
+    unique_identifier: Option<String>,
+    user_id: String,
+    operation_type: String,
+}
+
+/// What `/access/grant` and `/access/revoke` take.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Several {
+    unique_identifier: Option<String>,
+    user_id: String,
+    operation_types: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Success {
+    success: String,
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    user_id: &'a str,
+    operations: Vec<&'a str>,
+}
+
+/// Which way a change goes.
+#[derive(Clone, Copy)]
+enum Change {
+    Grant,
+    Withdraw,
+}
+
+/// `GET /accesses/{id}`.
+pub(super) async fn list(call: Call) -> Response<Body> {
+    respond(listed(&call, Permission::name).await)
+}
+
+/// `GET /access/list/{id}`: the same with the names in lower case.
+pub(super) async fn list_in_lower_case(call: Call) -> Response<Body> {
+    respond(listed(&call, lower_case).await)
+}
+
+/// `POST /accesses/{id}`.
+pub(super) async fn add(call: Call) -> Response<Body> {
+    respond(change_one(&call, Change::Grant).await)
+}
+
+/// `DELETE /accesses/{id}`.
+pub(super) async fn remove(call: Call) -> Response<Body> {
+    respond(change_one(&call, Change::Withdraw).await)
+}
+
+/// `POST /access/grant`.
+pub(super) async fn grant(call: Call) -> Response<Body> {
+    respond(change_several(&call, Change::Grant).await)
+}
+
+/// `POST /access/revoke`.
+pub(super) async fn revoke(call: Call) -> Response<Body> {
+    respond(change_several(&call, Change::Withdraw).await)
+}
+
+/// A permission as the newer routes spell it.
+pub(super) fn lower_case(permission: Permission) -> &'static str {
+    match permission {
+        Permission::Create => "create",
+        Permission::Get => "get",
+        Permission::Encrypt => "encrypt",
+        Permission::Decrypt => "decrypt",
+        Permission::Import => "import",
+        Permission::Revoke => "revoke",
+        Permission::Locate => "locate",
+        Permission::Rekey => "rekey",
+        Permission::Destroy => "destroy",
+    }
+}
+
+/// The caller; the route's row asks for one.
+pub(super) fn principal(call: &Call) -> Result<&Principal, Answer> {
+    call.principal.as_ref().ok_or_else(|| {
+        Answer::line(StatusCode::UNAUTHORIZED, "Authentication_Not_Successful", "who is calling?")
+    })
+}
+
+async fn listed(call: &Call, spell: fn(Permission) -> &'static str) -> Result<Answer, Answer> {
+    let id = call.id.as_deref().unwrap_or_default();
+    let accesses = call.app.service.accesses(principal(call)?, id).await;
+    let accesses = accesses.map_err(|error| Answer::resource_error(&error))?;
+    let list: Vec<Listed<'_>> = accesses
+        .iter()
+        .map(|access| {
+            let mut operations: Vec<_> = access.permissions.iter().map(|it| spell(*it)).collect();
+            operations.sort_unstable();
+            Listed { user_id: &access.user, operations }
+        })
+        .collect();
+    json(&list)
+}
+
+async fn change_one(call: &Call, change: Change) -> Result<Answer, Answer> {
+    let One { unique_identifier, user_id, operation_type } = body(call)?;
+    let id = call.id.as_deref().unwrap_or_default();
+    if unique_identifier.is_some_and(|inner| inner != id) {
+        return Err(unprocessable("unique_identifier is not the identifier in the path"));
+    }
+    apply(call, change, Some(id), &user_id, &[operation_type]).await
+}
+
+async fn change_several(call: &Call, change: Change) -> Result<Answer, Answer> {
+    let Several { unique_identifier, user_id, operation_types } = body(call)?;
+    apply(call, change, unique_identifier.as_deref(), &user_id, &operation_types).await
+}
+
+async fn apply(
+    call: &Call,
+    change: Change,
+    id: Option<&str>,
+    user: &str,
+    operations: &[String],
+) -> Result<Answer, Answer> {
+    let permissions = permissions(operations)?;
+    if id.is_some_and(|id| id.len() > NAME_BYTES) {
+        return Err(unprocessable("unique_identifier is too long"));
+    }
+    let service = &call.app.service;
+    let principal = principal(call)?;
+    let (result, done) = match change {
+        Change::Grant => (service.grant(principal, id, user, &permissions).await, "added"),
+        Change::Withdraw => (service.withdraw(principal, id, user, &permissions).await, "deleted"),
+    };
+    result.map_err(|error| Answer::resource_error(&error))?;
+    json(&Success { success: format!("Access for {user} successfully {done}") })
+}
+
+fn permissions(names: &[String]) -> Result<Vec<Permission>, Answer> {
+    if names.is_empty() || names.len() > Permission::ALL.len() * 2 {
+        return Err(unprocessable("name at least one operation, and each once"));
+    }
+    let parse = |name: &String| {
+        Permission::parse(name).ok_or_else(|| {
+            let shown: String = name.chars().take(40).collect();
+            let known = Permission::ALL.map(Permission::name).join(", ");
+            unprocessable(&format!("{shown:?} is not an operation that can be granted: {known}"))
+        })
+    };
+    names.iter().map(parse).collect()
+}
+
+fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Answer> {
+    let kind = call.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if !essence.eq_ignore_ascii_case(b"application/json") {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Answer::line(status, "Unsupported content type", "send application/json"));
+    }
+    serde_json::from_slice(&call.body).map_err(|error| {
+        Answer::line(StatusCode::UNPROCESSABLE_ENTITY, "Invalid Request", &error.to_string())
+    })
+}
+
+fn unprocessable(text: &str) -> Answer {
+    Answer::line(StatusCode::UNPROCESSABLE_ENTITY, "Invalid_Field", text)
+}
+
+fn json(value: &impl Serialize) -> Result<Answer, Answer> {
+    match serde_json::to_vec(value) {
+        Ok(body) => Ok(Answer::json(body)),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Err(Answer::line(status, "General_Failure", "the answer could not be written"))
+        }
+    }
+}
+
+fn respond(result: Result<Answer, Answer>) -> Response<Body> {
+    reply::answer(result.unwrap_or_else(|answer| answer), Body::from)
+}

@@ -1,0 +1,81 @@
+//! What the server says about itself and its caller.
+//!
+//! Holds nothing secret: some of it is for anyone.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde_json::json;
+
+use super::{Call, reply};
+use crate::observe::metrics;
+use crate::wire::Answer;
+
+/// `GET /version`: a JSON string.
+pub(super) async fn version(call: Call) -> Response<Body> {
+    respond(&json!(call.app.facts.short()))
+}
+
+/// `GET /health`: one word for anyone, and the details for operators.
+pub(super) async fn health(call: Call) -> Response<Body> {
+    let started = Instant::now();
+    let reachable = call.app.store.keyring().await.is_ok();
+    let (word, status) =
+        if reachable { ("UP", StatusCode::OK) } else { ("DOWN", StatusCode::SERVICE_UNAVAILABLE) };
+    let body = if call.app.is_operator(call.peer) {
+        let latency = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        json!({
+            "status": word,
+            "latency_ms": latency,
+            "dependencies": { "database": { "name": "sqlite", "status": word } },
+        })
+    } else {
+        json!({ "status": word })
+    };
+    let mut response = respond(&body);
+    *response.status_mut() = status;
+    response
+}
+
+/// `GET /server-info`.
+pub(super) async fn server_info(call: Call) -> Response<Body> {
+    let facts = call.app.facts;
+    respond(&json!({
+        "version": facts.short(),
+        "fips_mode": false,
+        "hsm_instances": [],
+        "default_username": call.app.authentication.everyone().map(kms_core::Principal::user),
+        "build": facts.build.name(),
+        "transport": facts.transport,
+        "database": "sqlite",
+    }))
+}
+
+/// `GET /me`: who the server takes the caller for.
+pub(super) async fn me(call: Call) -> Response<Body> {
+    respond(&json!({ "user_id": call.principal.as_ref().map(kms_core::Principal::user) }))
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(call: Call) -> Response<Body> {
+    match metrics::page(&call.app) {
+        Ok(page) => {
+            let mut response = Response::new(Body::from(page));
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be written");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            let text = "the metrics could not be written; see the log";
+            reply::answer(Answer::line(status, "General_Failure", text), Body::from)
+        }
+    }
+}
+
+fn respond(value: &serde_json::Value) -> Response<Body> {
+    reply::answer(Answer::json(value.to_string()), Body::from)
+}

@@ -1,0 +1,93 @@
+//! `POST /kmip` and `POST /kmip/2_1`: which encoding, how long a body, and then `wire::answer`.
+//!
+//! Knows nothing of what is in the body.
+
+use std::net::SocketAddr;
+
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::{Request, StatusCode};
+use ttlv::Encoding;
+
+use super::offered;
+use super::reply::{Problem, collect};
+use crate::app::App;
+use crate::connection::{Phase, Watch};
+use crate::wire::{self, Answer, Entrance};
+
+/// Answers a request on one of the KMIP routes.
+pub(super) async fn post(
+    app: &App,
+    watch: &Watch,
+    peer: SocketAddr,
+    entrance: Entrance,
+    request: Request<Incoming>,
+) -> Answer {
+    let (parts, body) = request.into_parts();
+    let Some(encoding) = encoding(&parts.headers, entrance) else {
+        let text = match entrance {
+            Entrance::Operation => "send JSON as application/json; binary and XML go to /kmip",
+            Entrance::Message => {
+                "send application/json, application/octet-stream (binary) or text/xml"
+            }
+        };
+        return Answer::line(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported content type", text);
+    };
+    let bytes = match collect(body, app.limits.body).await {
+        Ok(bytes) => bytes,
+        Err(Problem::TooLarge) => return wire::too_large(app, entrance, encoding),
+        Err(Problem::CutOff) => return wire::cut_off(app, entrance, encoding),
+    };
+    watch.enter(Phase::Work);
+    wire::answer(app, entrance, encoding, offered(&parts.headers, peer), &bytes).await
+}
+
+/// What the content type says; its parameters, such as a character set, say nothing more.
+fn encoding(headers: &HeaderMap, entrance: Entrance) -> Option<Encoding> {
+    let value = headers.get(CONTENT_TYPE)?.as_bytes();
+    // As nearly everybody spells it.
+    let essence = match value {
+        b"application/json" => return Some(Encoding::Json),
+        b"application/octet-stream" if entrance == Entrance::Message => {
+            return Some(Encoding::Binary);
+        }
+        value => value.split(|byte| *byte == b';').next()?.trim_ascii(),
+    };
+    let is = |name: &str| essence.eq_ignore_ascii_case(name.as_bytes());
+    if is("application/json") {
+        Some(Encoding::Json)
+    } else if entrance == Entrance::Operation {
+        None
+    } else if is("application/octet-stream") {
+        Some(Encoding::Binary)
+    } else if is("text/xml") || is("application/xml") {
+        Some(Encoding::Xml)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_content_type_names_the_encoding() {
+        let of = |value: &'static str, entrance| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
+            encoding(&headers, entrance)
+        };
+        let (operation, message) = (Entrance::Operation, Entrance::Message);
+        assert_eq!(of("application/json; charset=utf-8", operation), Some(Encoding::Json));
+        assert_eq!(of("Application/JSON", message), Some(Encoding::Json));
+        assert_eq!(of("application/octet-stream", message), Some(Encoding::Binary));
+        assert_eq!(of("text/xml;charset=utf-8", message), Some(Encoding::Xml));
+        assert_eq!(of("application/octet-stream", operation), None);
+        assert_eq!(of("text/xml", operation), None);
+        assert_eq!(of("text/plain", message), None);
+        assert_eq!(encoding(&HeaderMap::new(), message), None);
+    }
+}

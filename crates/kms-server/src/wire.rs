@@ -1,0 +1,381 @@
+//! Bytes to an answer: the one path of every KMIP request, whatever it came in.
+//!
+//! What arrives is decoded, the caller is made out, the core answers, and the answer is encoded as
+//! the question was. The HTTP status of every answer is chosen here. Knows no route and no socket;
+//! what an operation means is the core's.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use kmip::enumerations::{ResultReason, ResultStatus};
+use kmip::message::{self, BareError, RequestMessage, ResponseMessage};
+use kmip::operation::Request;
+use kmip::{Version, tag};
+use kms_auth::{Offered, Refusal};
+use kms_core::{Error, Principal};
+use ttlv::{Encoding, Item, Spelling, TagNames, Unknown};
+
+use crate::app::App;
+
+/// What a route takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// One operation by itself in JSON, or a whole message in JSON.
+    Operation,
+    /// A whole message.
+    Message,
+}
+
+/// What goes back to the caller.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The HTTP status.
+    pub(crate) status: StatusCode,
+    /// The type of the body.
+    pub(crate) content_type: &'static str,
+    /// The body.
+    pub(crate) body: Bytes,
+    /// Whose fault it is, if it is a failure.
+    pub(crate) blame: Blame,
+}
+
+/// Whose fault a failure is. A failed answer carries an identifier to ask about; the server's own
+/// failures are logged with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// Nothing failed.
+    Nobody,
+    /// The request cannot be done as it is.
+    Caller,
+    /// The server could not do what it should.
+    Server,
+}
+
+impl Blame {
+    /// What the status of an answer says.
+    pub(crate) fn of(status: StatusCode) -> Self {
+        if status.is_server_error() {
+            Self::Server
+        } else if status.is_client_error() {
+            Self::Caller
+        } else {
+            Self::Nobody
+        }
+    }
+
+    /// What the items of an answer say.
+    fn of_items(response: &ResponseMessage) -> Self {
+        let mut blame = Self::Nobody;
+        for item in response.items.iter().filter(|item| item.status != ResultStatus::Success) {
+            if item.reason == Some(ResultReason::GeneralFailure) {
+                return Self::Server;
+            }
+            blame = Self::Caller;
+        }
+        blame
+    }
+}
+
+const JSON: &str = "application/json";
+/// What the recorded clients expect of an error; they read it as plain text.
+const LINE: &str = "text/html; charset=utf-8";
+
+/// The content type in which `encoding` travels.
+pub(crate) fn content_type(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Json => JSON,
+        Encoding::Binary => "application/octet-stream",
+        Encoding::Xml => "text/xml; charset=utf-8",
+    }
+}
+
+impl Answer {
+    /// A JSON text that is no KMIP.
+    pub(crate) fn json(body: impl Into<Bytes>) -> Self {
+        Self { status: StatusCode::OK, content_type: JSON, body: body.into(), blame: Blame::Nobody }
+    }
+
+    /// An error in one line: `Reason: message`.
+    pub(crate) fn line(status: StatusCode, reason: &str, message: &str) -> Self {
+        // The type says HTML, and the message may repeat what came from outside.
+        let mut line = String::with_capacity(reason.len() + message.len() + 2);
+        line.push_str(reason);
+        line.push_str(": ");
+        for letter in message.chars() {
+            match letter {
+                '<' => line.push_str("&lt;"),
+                '>' => line.push_str("&gt;"),
+                '&' => line.push_str("&amp;"),
+                letter if letter.is_control() => line.push(' '),
+                letter => line.push(letter),
+            }
+        }
+        Self { status, content_type: LINE, body: line.into(), blame: Blame::of(status) }
+    }
+
+    /// The core's error for a bare operation.
+    fn operation_error(error: &Error) -> Self {
+        let status = match error.reason {
+            ResultReason::GeneralFailure if error.source.is_some() => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self::line(status, &error.recorded_reason(), &error.message)
+    }
+
+    /// The core's error where a path names the object: unknown and not yours are the same 404.
+    pub(crate) fn resource_error(error: &Error) -> Self {
+        match error.reason {
+            ResultReason::ObjectNotFound | ResultReason::ItemNotFound => {
+                Self::line(StatusCode::NOT_FOUND, &error.recorded_reason(), &error.message)
+            }
+            _ => Self::operation_error(error),
+        }
+    }
+
+    /// The answer to somebody who is not let in.
+    pub(crate) fn unauthenticated(refusal: &Refusal) -> Self {
+        let status = if refusal.unavailable {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            StatusCode::UNAUTHORIZED
+        };
+        Self::line(status, "Authentication_Not_Successful", &refusal.message)
+    }
+
+    fn encoded(encoding: Encoding, body: Vec<u8>, blame: Blame) -> Self {
+        let content_type = content_type(encoding);
+        Self { status: StatusCode::OK, content_type, body: body.into(), blame }
+    }
+}
+
+/// What was understood of a request.
+#[expect(clippy::large_enum_variant, reason = "made once and taken apart at once")]
+enum Reading {
+    Operation(Request),
+    Message(RequestMessage),
+    Refused(Answer),
+}
+
+/// Answers the request in `bytes`.
+pub(crate) async fn answer(
+    app: &App,
+    entrance: Entrance,
+    encoding: Encoding,
+    offered: Offered<'_>,
+    bytes: &[u8],
+) -> Answer {
+    let started = Instant::now();
+    let reading = read(app, entrance, encoding, bytes);
+    let principal = match authenticate(app, offered).await {
+        Ok(principal) => principal,
+        Err(refusal) => return Answer::unauthenticated(&refusal),
+    };
+    match reading {
+        Reading::Operation(request) => perform(app, &principal, request, started).await,
+        Reading::Message(request) => execute(app, &principal, encoding, request, started).await,
+        Reading::Refused(answer) => {
+            app.metrics.operation(None, false);
+            answer
+        }
+    }
+}
+
+/// Makes out who is calling. Called once for each request, whatever its route.
+pub(crate) async fn authenticate<'a>(
+    app: &'a App,
+    offered: Offered<'_>,
+) -> Result<Cow<'a, Principal>, Refusal> {
+    if let Some(everyone) = app.authentication.everyone() {
+        return Ok(Cow::Borrowed(everyone));
+    }
+    let decided = app.authentication.authenticate(&offered).await;
+    if let Err(refusal) = &decided {
+        tracing::info!(peer = ?offered.peer, reason = refusal.reason, "a caller was refused");
+    }
+    decided.map(Cow::Owned)
+}
+
+async fn perform(app: &App, principal: &Principal, request: Request, started: Instant) -> Answer {
+    let operation = Some(request.operation());
+    let result = app.service.perform(principal, request).await;
+    app.metrics.operation(operation, result.is_ok());
+    let answer = match &result {
+        Ok(response) => {
+            let mut body = Vec::with_capacity(512);
+            let item = message::write_bare(response);
+            let written = item.map_err(|error| error.to_string()).and_then(|item| {
+                ttlv::json::encode(&item, &tag::Names, Spelling::Recorded, &mut body)
+                    .map_err(|error| error.to_string())
+            });
+            match written {
+                Ok(()) => Answer::encoded(Encoding::Json, body, Blame::Nobody),
+                Err(error) => unwritable(&error),
+            }
+        }
+        Err(error) => Answer::operation_error(error),
+    };
+    app.metrics.took(operation, false, started.elapsed());
+    answer
+}
+
+async fn execute(
+    app: &App,
+    principal: &Principal,
+    encoding: Encoding,
+    request: RequestMessage,
+    started: Instant,
+) -> Answer {
+    let version = request.header.version();
+    let first = request.items.first().map(|item| item.operation);
+    let batch = request.items.len() > 1;
+    let limit = request.header.maximum_response_size;
+    let response = app.service.execute(principal, request).await;
+    for item in &response.items {
+        app.metrics.operation(item.operation, item.status == ResultStatus::Success);
+    }
+    let answer = write(encoding, version, response, limit);
+    app.metrics.took(first, batch, started.elapsed());
+    answer
+}
+
+/// Writes a response; one that is longer than the caller allows says only that.
+fn write(
+    encoding: Encoding,
+    version: Version,
+    mut response: ResponseMessage,
+    limit: Option<i32>,
+) -> Answer {
+    let blame = Blame::of_items(&response);
+    let body = match encode(encoding, version, &response) {
+        Ok(body) => body,
+        Err(error) => return unwritable(&error),
+    };
+    let allowed = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    if body.len() <= allowed {
+        return Answer::encoded(encoding, body, blame);
+    }
+    for item in &mut response.items {
+        item.status = ResultStatus::OperationFailed;
+        item.reason = Some(ResultReason::ResponseTooLarge);
+        item.message = Some(format!("the answer has {} bytes; {allowed} are allowed", body.len()));
+        item.response = None;
+    }
+    match encode(encoding, version, &response) {
+        Ok(body) => Answer::encoded(encoding, body, Blame::Caller),
+        Err(error) => unwritable(&error),
+    }
+}
+
+fn encode(
+    encoding: Encoding,
+    version: Version,
+    response: &ResponseMessage,
+) -> Result<Vec<u8>, String> {
+    let item = message::write(response, version).map_err(|error| error.to_string())?;
+    let mut body = Vec::with_capacity(512);
+    encoding
+        .encode(&item, &tag::Names, Spelling::Profile, &mut body)
+        .map_err(|error| error.to_string())?;
+    Ok(body)
+}
+
+/// We made an answer that cannot be spelt: our mistake, and the caller cannot mend it.
+fn unwritable(error: &str) -> Answer {
+    tracing::error!(error, "an answer could not be written");
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Answer::line(status, "General_Failure", "the server could not write its answer; see its log")
+}
+
+fn read(app: &App, entrance: Entrance, encoding: Encoding, bytes: &[u8]) -> Reading {
+    // Clients of bare operations send fields that are nobody's; in a message that is an error.
+    let unknown = match entrance {
+        Entrance::Operation => Unknown::Skip,
+        Entrance::Message => Unknown::Refuse,
+    };
+    let item = match encoding.decode(bytes, &tag::Names, &app.limits.ttlv(), unknown) {
+        Ok(item) => item,
+        Err(error) => return Reading::Refused(undecodable(app, entrance, encoding, &error)),
+    };
+    if item.tag == tag::RequestMessage {
+        return read_message(app, encoding, item);
+    }
+    match entrance {
+        Entrance::Operation => read_operation(item),
+        Entrance::Message => {
+            let text = "this route takes a RequestMessage; bare operations go to /kmip/2_1";
+            Reading::Refused(refuse(app, encoding, Version::NEWEST, invalid_message(text)))
+        }
+    }
+}
+
+fn read_message(app: &App, encoding: Encoding, item: Item<'_>) -> Reading {
+    match message::read(item) {
+        Ok(request) => Reading::Message(request),
+        Err(error) => {
+            let version = error.version.unwrap_or(Version::NEWEST);
+            let error = Error::new(error.reason(), error.to_string());
+            Reading::Refused(refuse(app, encoding, version, error))
+        }
+    }
+}
+
+fn read_operation(item: Item<'_>) -> Reading {
+    let name = tag::Names.name(item.tag);
+    let operation = message::bare_operation(item.tag);
+    Reading::Refused(match (message::read_bare(item), operation) {
+        (Ok(request), _) => return Reading::Operation(request),
+        (Err(BareError::Payload(error)), Some(operation)) => {
+            Answer::operation_error(&kms_core::unreadable(operation, &error))
+        }
+        (Err(_), _) => unknown_operation(name.unwrap_or("unnamed")),
+    })
+}
+
+fn undecodable(app: &App, entrance: Entrance, encoding: Encoding, error: &ttlv::Error) -> Answer {
+    match (entrance, error) {
+        (Entrance::Operation, ttlv::Error::UnknownTag(name)) => unknown_operation(name),
+        (Entrance::Operation, _) => Answer::operation_error(&invalid_message(error.to_string())),
+        (Entrance::Message, _) => {
+            refuse(app, encoding, Version::NEWEST, invalid_message(error.to_string()))
+        }
+    }
+}
+
+fn unknown_operation(name: &str) -> Answer {
+    Answer::line(StatusCode::NOT_FOUND, "Route not supported", &format!("Operation: {name}"))
+}
+
+fn invalid_message(text: impl Into<String>) -> Error {
+    Error::new(ResultReason::InvalidMessage, text)
+}
+
+/// A whole message that says why a request was not read.
+fn refuse(app: &App, encoding: Encoding, version: Version, error: Error) -> Answer {
+    write(encoding, version, app.service.refuse(version, error), None)
+}
+
+/// The answer to a body that is longer than is read. It is of the kind that was asked for; the
+/// status tells those who look no further.
+pub(crate) fn too_large(app: &App, entrance: Entrance, encoding: Encoding) -> Answer {
+    let limit = app.limits.body;
+    let text = format!("the request is longer than the {limit} bytes that are accepted");
+    let answer = match entrance {
+        Entrance::Operation => Answer::operation_error(&invalid_message(text)),
+        Entrance::Message => refuse(app, encoding, Version::NEWEST, invalid_message(text)),
+    };
+    Answer { status: StatusCode::PAYLOAD_TOO_LARGE, ..answer }
+}
+
+/// The answer to a body that ends before its length.
+pub(crate) fn cut_off(app: &App, entrance: Entrance, encoding: Encoding) -> Answer {
+    let text = "the request's body was cut off";
+    let answer = match entrance {
+        Entrance::Operation => Answer::operation_error(&invalid_message(text)),
+        Entrance::Message => refuse(app, encoding, Version::NEWEST, invalid_message(text)),
+    };
+    Answer { status: StatusCode::BAD_REQUEST, ..answer }
+}
