@@ -1,7 +1,4 @@
-//! Any bytes through the binary codec.
+//! The promise `ttlv_binary`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ttlv::Encoding;
-
-fuzz_target!(|bytes: &[u8]| kms_fuzz::codec_is_stable(Encoding::Binary, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kms_fuzz::ttlv_binary(bytes));

@@ -1,7 +1,4 @@
-//! Any bytes through the json codec.
+//! The promise `ttlv_json`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ttlv::Encoding;
-
-fuzz_target!(|bytes: &[u8]| kms_fuzz::codec_is_stable(Encoding::Json, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kms_fuzz::ttlv_json(bytes));

@@ -1,13 +1,20 @@
-//! Fuzzing: a smoke run on stable Rust in the tests, and long runs with libFuzzer on nightly.
+//! Fuzzing: a smoke run in the tests without a fuzzer, and long runs with libFuzzer; both on
+//! stable Rust.
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{places, run};
 
 /// Seconds for the smoke run of all targets together.
 const SMOKE_SECONDS: &str = "60";
+
+/// Coverage for libFuzzer without a sanitizer, which needs no nightly compiler.
+const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
 pub(crate) fn task(arguments: &[String]) -> Result<bool> {
     let minutes: u32 = run::number(arguments, "--minutes", 10)?;
@@ -18,20 +25,31 @@ pub(crate) fn task(arguments: &[String]) -> Result<bool> {
     {
         bail!("no fuzz target `{asked}`; there are: {}", targets.join(", "));
     }
-    let nightly = run::output(Command::new("cargo").args(["+nightly", "fuzz", "--version"]));
-    if nightly.is_none() {
-        bail!(
-            "fuzzing needs nightly Rust and cargo-fuzz: rustup toolchain install nightly, \
-             cargo install cargo-fuzz. `cargo xtask test` has a smoke run on stable."
-        );
+    if run::output(Command::new("c++").arg("--version")).is_none() {
+        bail!("libFuzzer needs a C++ compiler. On Debian or Ubuntu: apt-get install g++");
     }
+    let fuzz = places::root().join("fuzz");
+    let verbose = run::output(run::cargo(["-vV"]).current_dir(&fuzz)).unwrap_or_default();
+    let host = verbose.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.context("cargo -vV names no host")?;
+    // With a target given, the flags do not reach build scripts, which would not link with them.
+    run::must(
+        run::cargo(["build", "--release", "--target", host])
+            .current_dir(&fuzz)
+            .env("CARGO_TARGET_DIR", "target")
+            .env("RUSTFLAGS", FLAGS),
+    )?;
     let mut passed = true;
     for target in targets.iter().filter(|target| asked.is_none_or(|asked| asked == *target)) {
-        let mut command = Command::new("cargo");
+        std::fs::create_dir_all(fuzz.join("corpus").join(target))?;
+        std::fs::create_dir_all(fuzz.join("artifacts"))?;
+        let mut command = Command::new(fuzz.join("target").join(host).join("release").join(target));
         command
-            .args(["+nightly", "fuzz", "run", target, "--"])
             .arg(format!("-max_total_time={}", minutes * 60))
-            .current_dir(places::root());
+            .args(["-timeout=5", "-rss_limit_mb=1024", "-max_len=16384"])
+            .arg("-artifact_prefix=artifacts/")
+            .arg(format!("corpus/{target}"))
+            .current_dir(&fuzz);
         passed &= run::succeeds(&mut command)?;
     }
     Ok(passed)

@@ -2,8 +2,6 @@
 //! the tree, as a test.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::string_slice,
     clippy::panic,
     reason = "a test"
@@ -333,7 +331,7 @@ fn the_unsupported_cases_each_have_a_reason() {
             continue;
         }
         match line.split_once(": ") {
-            Some((case, reason)) if case.ends_with(".xml") && reason.len() > 10 => {}
+            Some((case, reason)) if case.contains(".xml") && reason.len() > 10 => {}
             _ => faults.add(line),
         }
     }

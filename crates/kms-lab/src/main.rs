@@ -12,7 +12,16 @@ mod case;
 mod check;
 mod conformance;
 mod crash;
+#[path = "../../../fuzz/src/lib.rs"]
+#[expect(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "the fuzzer's own file, compiled here without the fuzzer: it panics on purpose"
+)]
+mod promises;
 mod reference;
+mod smoke;
 mod tree;
 mod variables;
 
@@ -24,8 +33,12 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 /// A task of the laboratory: whether it passed.
 type Task = fn(&[String]) -> Result<bool>;
 
-const TASKS: &[(&str, Task)] =
-    &[("conformance", conformance::task), ("crash", crash::task), ("reference", reference::task)];
+const TASKS: &[(&str, Task)] = &[
+    ("conformance", conformance::task),
+    ("crash", crash::task),
+    ("fuzz-smoke", smoke::task),
+    ("reference", reference::task),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

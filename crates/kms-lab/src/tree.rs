@@ -77,7 +77,7 @@ struct Reader<'a> {
     rest: &'a str,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     /// Steps over text between elements (some cases have remarks there), comments, declarations.
     fn skip(&mut self) -> Result<()> {
         loop {
@@ -140,10 +140,9 @@ fn split_tag(text: &str) -> Option<(&str, &str)> {
     for (at, one) in text.char_indices() {
         match quote {
             Some(open) if one == open => quote = None,
-            Some(_) => {}
             None if matches!(one, '"' | '\'') => quote = Some(one),
             None if one == '>' => return Some((text.get(..at)?, text.get(at + 1..)?)),
-            None => {}
+            _ => {}
         }
     }
     None
