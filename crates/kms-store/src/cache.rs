@@ -79,8 +79,8 @@ impl Cache {
     }
 
     fn place(&self, id: &str) -> usize {
-        // The low bits choose the shard; the maps hash with their own keys.
-        (self.hasher.hash_one(id) as usize) % SHARDS
+        // The maps in the shards hash with their own keys.
+        usize::try_from(self.hasher.hash_one(id) % SHARDS as u64).unwrap_or_default()
     }
 
     fn shard(&self, id: &str) -> &Shard {

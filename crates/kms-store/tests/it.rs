@@ -1,6 +1,12 @@
 //! The store as the core sees it: one suite that every database passes, and what a database in
 //! files has to refuse.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop"
+)]
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
@@ -325,9 +331,12 @@ async fn limits_are_kept(fixture: impl Fixture) {
         index: vec![Condition::equal(NAME, value.as_bytes().to_vec())],
         ..search()
     };
-    assert_eq!(found(&store, by(&longest)).await, [longest.clone()]);
+    assert_eq!(found(&store, by(&longest)).await, std::slice::from_ref(&longest));
     assert_eq!(found(&store, by("")).await, [longest]);
 }
+
+/// Whether a numbered object should be found.
+type Test = fn(u32) -> bool;
 
 async fn a_search_meets_all_its_conditions(fixture: impl Fixture) {
     let store = fixture.open().await;
@@ -348,7 +357,6 @@ async fn a_search_meets_all_its_conditions(fixture: impl Fixture) {
     let range =
         |low: &str, high: &str| Condition { kind: DATE, low: low.into(), high: high.into() };
     let name = |value: &str| Condition::equal(NAME, value.into());
-    type Test = fn(u32) -> bool;
     let cases: Vec<(Search, Test)> = vec![
         (search(), |_| true),
         (Search { index: vec![name("name 4")], ..search() }, |n| n % 10 == 4),
@@ -548,6 +556,16 @@ async fn one_of_many_wins_each_version(fixture: impl Fixture) {
     }
 }
 
+/// Reads one row's version, alone or by a search for all.
+async fn version_read(store: &Store, number: usize, searching: bool) -> u64 {
+    if searching {
+        let index = vec![Condition::equal(NAME, b"n".to_vec())];
+        let rows = store.search(Search { index, limit: 4, ..search() }).await.unwrap();
+        return rows[number].row.version;
+    }
+    store.object(&format!("row {number}")).await.unwrap().unwrap().row.version
+}
+
 async fn no_reader_goes_back(fixture: impl Fixture) {
     const ROWS: usize = 4;
     let store = fixture.open().await;
@@ -564,17 +582,9 @@ async fn no_reader_goes_back(fixture: impl Fixture) {
             let mut reads = 0;
             while !done.load(Ordering::SeqCst) {
                 for (number, answered) in answered.iter().enumerate() {
-                    let id = format!("row {number}");
                     let least = answered.load(Ordering::SeqCst);
-                    let version = if reader % 3 == 0 {
-                        let index = vec![Condition::equal(NAME, b"n".to_vec())];
-                        let rows =
-                            store.search(Search { index, limit: 4, ..search() }).await.unwrap();
-                        rows[number].row.version
-                    } else {
-                        store.object(&id).await.unwrap().unwrap().row.version
-                    };
-                    assert!(version >= least, "{id}: {version} after {least}");
+                    let version = version_read(&store, number, reader % 3 == 0).await;
+                    assert!(version >= least, "row {number}: {version} after {least}");
                     reads += 1;
                 }
                 tokio::task::yield_now().await;

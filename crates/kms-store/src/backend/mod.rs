@@ -48,11 +48,14 @@ pub(crate) trait Backend: Send + Sync {
     fn close(&self) -> Answer<'_, ()>;
 }
 
+/// A database about to be opened.
+pub(crate) type Opening<'a> = Answer<'a, Arc<dyn Backend>, OpenError>;
+
 /// A database that can be opened.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// Opens it, if the configuration means it.
-    pub(crate) open: fn(&Config, Arc<Cache>) -> Option<Answer<'_, Arc<dyn Backend>, OpenError>>,
+    pub(crate) open: fn(&Config, Arc<Cache>) -> Option<Opening<'_>>,
 }
 
 /// All databases.

@@ -114,7 +114,9 @@ impl<'a> Expected<'a> {
                 }
             }
             Write::PutUsage { id, sealed, expected } => {
-                if !matches!(self.seen(id)?, Seen::Version(_)) || !self.usage_is(id, expected)? {
+                if !matches!(self.seen(id)?, Seen::Version(_))
+                    || !self.usage_is(id, expected.as_deref())?
+                {
                     return Err(conflict(id));
                 }
                 if self.several {
@@ -126,9 +128,9 @@ impl<'a> Expected<'a> {
         Ok(())
     }
 
-    fn usage_is(&self, id: &str, expected: &Option<Vec<u8>>) -> Result<bool, Stop> {
+    fn usage_is(&self, id: &str, expected: Option<&[u8]>) -> Result<bool, Stop> {
         if let Some(sealed) = self.usage.get(id) {
-            return Ok(expected.as_deref() == Some(*sealed));
+            return Ok(expected == Some(*sealed));
         }
         let mut statement = self
             .connection
@@ -136,7 +138,7 @@ impl<'a> Expected<'a> {
             .map_err(failed)?;
         let now: Option<Vec<u8>> =
             statement.query_row([id], |row| row.get(0)).optional().map_err(failed)?;
-        Ok(now == *expected)
+        Ok(now.as_deref() == expected)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-use super::{Answer, Backend};
+use super::{Answer, Backend, Opening};
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::migrate::{self, Mismatch};
@@ -19,6 +19,7 @@ use crate::{Config, Error, Location, OpenError};
 mod apply;
 mod convert;
 mod file;
+mod queue;
 mod read;
 mod search;
 #[cfg(test)]
@@ -34,10 +35,9 @@ const APPLICATION: i32 = 0x4B4D_5331;
 /// The most long reads at once.
 const SCANS: usize = 4;
 
-pub(crate) fn open(
-    config: &Config,
-    cache: Arc<Cache>,
-) -> Option<Answer<'_, Arc<dyn Backend>, OpenError>> {
+/// Opens the database, if the configuration means a directory.
+#[expect(clippy::unnecessary_wraps, reason = "other databases have other locations")]
+pub(crate) fn open(config: &Config, cache: Arc<Cache>) -> Option<Opening<'_>> {
     let Location::Directory(directory) = &config.location;
     Some(Box::pin(async move { Ok(Arc::new(Sqlite::open(directory, cache)?) as Arc<dyn Backend>) }))
 }
@@ -59,7 +59,7 @@ impl Sqlite {
     fn open(directory: &Path, cache: Arc<Cache>) -> Result<Self, OpenError> {
         let claim = file::claim(directory)?;
         let path = claim.path.clone();
-        let wrong = |failure| refused(&path, failure);
+        let wrong = |failure| refused(&path, &failure);
         let mut connection = connect(&path).map_err(wrong)?;
         check_ours(&connection, &path)?;
         set_up(&connection).map_err(wrong)?;
@@ -217,7 +217,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Refuses a database that some other program made.
 fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let wrong = |failure| refused(path, failure);
+    let wrong = |failure| refused(path, &failure);
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(wrong)?;
@@ -248,7 +248,7 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Makes the steps of the schema that are missing.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let wrong = |failure| refused(path, failure);
+    let wrong = |failure| refused(path, &failure);
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
     let made = migrations_made(&transaction).map_err(wrong)?;
@@ -311,7 +311,7 @@ fn begin(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Why the file cannot be used, by what the driver says.
-fn refused(path: &Path, failure: rusqlite::Error) -> OpenError {
+fn refused(path: &Path, failure: &rusqlite::Error) -> OpenError {
     let (why, mend) = match failure.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => (
             "it is not a database".to_owned(),

@@ -18,7 +18,9 @@ use crate::cache::{Cache, Ticket};
 use crate::record::{Cached, Condition, EVERYONE, Search};
 
 /// The longest list of places, and the most rows counted to compare conditions.
-const LIST: usize = 20_000;
+const LIST: i64 = 20_000;
+/// One more, which shows that a list would be too long.
+const TOO_LONG: i64 = LIST + 1;
 /// So few rows are not worth looking for a better way.
 const FEW: usize = 64;
 /// The longest page that is read where it is asked for, and the most rows looked at for it.
@@ -143,7 +145,7 @@ fn plan(connection: &Connection, search: &Search) -> Result<Plan, Error> {
         best.improve(by_state(connection, states, *now, after)?);
     }
     if let (true, Some(kind)) = (best.rows > FEW, search.object_type) {
-        let rows = count(connection, COUNT_TYPE, params![kind.0, after, LIST as i64])?;
+        let rows = count(connection, COUNT_TYPE, params![kind.0, after, LIST])?;
         best.improve(Plan { ways: vec![Way::Type(kind)], rows });
     }
     if let (true, Some(owner)) = (best.rows > FEW, &search.owner) {
@@ -204,7 +206,7 @@ fn list(
     let mut statement = connection.prepare_cached(sql).map_err(error)?;
     let rows = statement.query_map(params, |row| row.get(0)).map_err(error)?;
     let mut places: Vec<i64> = rows.collect::<Result<_, _>>().map_err(error)?;
-    if places.len() > LIST {
+    if i64::try_from(places.len()).is_ok_and(|length| length > LIST) {
         return Ok(None);
     }
     places.sort_unstable();
@@ -213,7 +215,7 @@ fn list(
 }
 
 fn count_equal(connection: &Connection, equal: &Condition, after: i64) -> Result<usize, Error> {
-    count(connection, COUNT_EQUAL, params![equal.kind, equal.low, after, LIST as i64])
+    count(connection, COUNT_EQUAL, params![equal.kind, equal.low, after, LIST])
 }
 
 fn list_range(
@@ -221,8 +223,7 @@ fn list_range(
     range: &Condition,
     after: i64,
 ) -> Result<Option<Vec<i64>>, Error> {
-    let limit = LIST as i64 + 1;
-    list(connection, LIST_RANGE, params![range.kind, range.low, range.high, after, limit])
+    list(connection, LIST_RANGE, params![range.kind, range.low, range.high, after, TOO_LONG])
 }
 
 fn by_state(
@@ -231,26 +232,25 @@ fn by_state(
     now: i64,
     after: i64,
 ) -> Result<Plan, Error> {
-    let Some(due) = list(connection, LIST_DUE, params![now, after, LIST as i64 + 1])? else {
+    let Some(due) = list(connection, LIST_DUE, params![now, after, TOO_LONG])? else {
         return Ok(Plan { ways: vec![Way::All], rows: usize::MAX });
     };
     let mut plan = Plan { rows: due.len(), ways: vec![Way::List(due)] };
     for state in states {
         let name = convert::state_name(*state)?;
-        plan.rows += count(connection, COUNT_STATE, params![name, after, LIST as i64])?;
+        plan.rows += count(connection, COUNT_STATE, params![name, after, LIST])?;
         plan.ways.push(Way::State(*state));
     }
     Ok(plan)
 }
 
 fn by_owner(connection: &Connection, owner: &str, after: i64) -> Result<Plan, Error> {
-    let rows = count(connection, COUNT_OWNER, params![owner, after, LIST as i64])?;
+    let rows = count(connection, COUNT_OWNER, params![owner, after, LIST])?;
     Ok(Plan { ways: vec![Way::Owner(owner.to_owned())], rows })
 }
 
 fn by_visibility(connection: &Connection, user: &str, after: i64) -> Result<Plan, Error> {
-    let limit = LIST as i64 + 1;
-    let granted = list(connection, LIST_GRANTED, params![user, EVERYONE, after, limit])?;
+    let granted = list(connection, LIST_GRANTED, params![user, EVERYONE, after, TOO_LONG])?;
     let Some(granted) = granted else {
         return Ok(Plan { ways: vec![Way::All], rows: usize::MAX });
     };

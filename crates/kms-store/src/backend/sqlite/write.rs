@@ -5,16 +5,16 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::apply::{self, Stop};
 use super::convert::{self, error};
+use super::queue::Queue;
 use crate::Error;
 use crate::commit::Commit;
 use crate::record::Write;
@@ -32,6 +32,10 @@ const CHECKPOINT_PAGES: i64 = 2048;
 const RESTART_PAGES: i64 = 32 * 1024;
 /// After so long without a commit, what is left of the log is copied.
 const IDLE: Duration = Duration::from_millis(500);
+/// The longest wait for those who were just answered to come back with their next commit.
+const LONGEST_WAIT: Duration = Duration::from_millis(2);
+/// How long one of them may take on its way.
+const WAIT_EACH: Duration = Duration::from_micros(20);
 
 struct Job {
     commit: Commit,
@@ -39,7 +43,6 @@ struct Job {
     _room: OwnedSemaphorePermit,
 }
 
-#[expect(clippy::large_enum_variant, reason = "nearly all are jobs, and they are moved once")]
 enum Message {
     Commit(Job),
     /// Ends what came before, closes the connection and answers.
@@ -50,7 +53,7 @@ enum Message {
 
 /// The writer as its callers see it.
 pub(super) struct Writer {
-    messages: Sender<Message>,
+    queue: Arc<Queue<Message>>,
     room: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -59,14 +62,23 @@ impl Writer {
     /// Starts the thread on a connection that is set up for writing; new objects take the places
     /// from `next` on.
     pub(super) fn start(connection: Connection, next: i64) -> std::io::Result<Self> {
-        let (messages, queue) = channel();
+        let queue = Arc::new(Queue::new());
         let log = Arc::new(AtomicI64::new(0));
-        let mut thread = Thread { connection, queue, next, log, copied: 0, seqs: Vec::new() };
+        let mut thread = Thread {
+            connection,
+            queue: Arc::clone(&queue),
+            next,
+            log,
+            copied: 0,
+            seqs: Vec::new(),
+            expected: 1,
+            pace: Duration::ZERO,
+        };
         let handle = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || thread.run())?;
         Ok(Self {
-            messages,
+            queue,
             room: Arc::new(Semaphore::new(QUEUE_KIB)),
             thread: Mutex::new(Some(handle)),
         })
@@ -83,16 +95,16 @@ impl Writer {
             return Err(stopped());
         };
         let (answer, outcome) = oneshot::channel();
-        self.messages
-            .send(Message::Commit(Job { commit, answer, _room: room }))
-            .map_err(|_closed| stopped())?;
+        if !self.queue.push(Message::Commit(Job { commit, answer, _room: room })) {
+            return Err(stopped());
+        }
         outcome.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// Ends what was begun; later commits are unavailable.
     pub(super) async fn close(&self) -> Result<(), Error> {
         let (answer, outcome) = oneshot::channel();
-        if self.messages.send(Message::Close(answer)).is_err() {
+        if !self.queue.push(Message::Close(answer)) {
             return Ok(());
         }
         outcome.await.unwrap_or(Ok(()))
@@ -100,14 +112,14 @@ impl Writer {
 
     #[cfg(test)]
     pub(super) fn run(&self, work: impl FnOnce(&Connection) + Send + 'static) {
-        self.messages.send(Message::Run(Box::new(work))).unwrap_or_default();
+        assert!(self.queue.push(Message::Run(Box::new(work))));
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         let (answer, _outcome) = oneshot::channel();
-        let sent = self.messages.send(Message::Close(answer)).is_ok();
+        let sent = self.queue.push(Message::Close(answer));
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()
@@ -132,7 +144,7 @@ fn admit(commit: &Commit) -> Result<(), Error> {
 /// The thread's own.
 struct Thread {
     connection: Connection,
-    queue: Receiver<Message>,
+    queue: Arc<Queue<Message>>,
     next: i64,
     /// The pages in the log after the last commit, as `SQLite` tells.
     log: Arc<AtomicI64>,
@@ -140,6 +152,10 @@ struct Thread {
     copied: i64,
     /// The places of the puts of the group at work.
     seqs: Vec<i64>,
+    /// How many commits may come soon: those that were answered last and those that wait.
+    expected: usize,
+    /// How long the last transaction took.
+    pace: Duration,
 }
 
 /// What became of a commit in a transaction: its part of `seqs`, or why it was refused.
@@ -156,59 +172,55 @@ impl Thread {
             tracing::error!(%failure, "the size of the database's log is not known");
         }
         let mut jobs = Vec::new();
-        loop {
-            let ending = self.gather(&mut jobs);
+        let mut ending = None;
+        while ending.is_none() {
+            ending = self.gather(&mut jobs);
             if !jobs.is_empty() {
+                let (began, count) = (Instant::now(), jobs.len());
                 self.group(&mut jobs);
+                self.pace = began.elapsed();
                 self.bound_log();
-            }
-            if let Some(answer) = ending {
-                self.close(answer);
-                return;
+                self.expected = count + self.queue.len();
             }
         }
+        self.close(ending);
     }
 
     /// Waits for commits and takes those that are there. Returns what ends the thread, if it came.
-    fn gather(
-        &mut self,
-        jobs: &mut Vec<Job>,
-    ) -> Option<Option<oneshot::Sender<Result<(), Error>>>> {
+    fn gather(&mut self, jobs: &mut Vec<Job>) -> Option<oneshot::Sender<Result<(), Error>>> {
+        self.wait();
         let mut bytes = 0;
         while jobs.len() < GROUP && bytes < GROUP_BYTES {
-            let message = if !jobs.is_empty() {
-                match self.queue.try_recv() {
-                    Ok(message) => message,
-                    Err(_) => return None,
-                }
-            } else if self.copied < self.log.load(Ordering::Relaxed) {
-                match self.queue.recv_timeout(IDLE) {
-                    Ok(message) => message,
-                    Err(RecvTimeoutError::Timeout) => {
-                        self.checkpoint("PASSIVE");
-                        // Once is enough: readers may hold a part back until the next commit.
-                        self.copied = i64::MAX;
-                        continue;
-                    }
-                    Err(RecvTimeoutError::Disconnected) => return Some(None),
-                }
-            } else {
-                match self.queue.recv() {
-                    Ok(message) => message,
-                    Err(_) => return Some(None),
-                }
-            };
-            match message {
+            match self.queue.pop()? {
                 Message::Commit(job) => {
                     bytes += job.commit.weight();
                     jobs.push(job);
                 }
-                Message::Close(answer) => return Some(Some(answer)),
+                Message::Close(answer) => return Some(answer),
                 #[cfg(test)]
                 Message::Run(work) => work(&self.connection),
             }
         }
         None
+    }
+
+    /// Waits until there is something to do.
+    ///
+    /// Those who were answered together tend to come back together. A group of one would cost as
+    /// much as a group of all, so all are given the time that the last transaction took, or a
+    /// little more if they are many.
+    fn wait(&mut self) {
+        while !self.queue.wait(1, (self.copied < self.log.load(Ordering::Relaxed)).then_some(IDLE))
+        {
+            self.checkpoint("PASSIVE");
+            // Once is enough: readers may hold a part back until the next commit.
+            self.copied = i64::MAX;
+        }
+        if self.expected > 1 {
+            let expected = self.expected.min(GROUP);
+            let each = WAIT_EACH * u32::try_from(expected).unwrap_or(u32::MAX);
+            self.queue.wait(expected, Some((self.pace + each).min(LONGEST_WAIT)));
+        }
     }
 
     /// Makes all commits in one transaction and answers them. If the database fails in the middle,
@@ -311,6 +323,7 @@ impl Thread {
     }
 
     fn close(&mut self, answer: Option<oneshot::Sender<Result<(), Error>>>) {
+        drop(self.queue.close());
         self.checkpoint("TRUNCATE");
         let closed = Connection::open_in_memory()
             .map(|other| std::mem::replace(&mut self.connection, other))
