@@ -1,0 +1,39 @@
+//! `kms attributes set`.
+
+use clap::Args;
+use kmip::operation::{Request, SetAttributeRequest};
+use serde_json::json;
+
+use crate::attribute_text::parse;
+use crate::commands::subject::Object;
+use crate::context::Context;
+use crate::error::Error;
+use crate::render::Answer;
+
+/// Set attributes that occur once, whether they are there or not
+#[derive(Args, Debug)]
+pub(crate) struct Set {
+    #[command(flatten)]
+    object: Object,
+    /// What: Name=backup, ActivationDate=now, acme:cost=7, Tags='["a","b"]', …
+    #[arg(value_name = "NAME=VALUE", required = true)]
+    attributes: Vec<String>,
+}
+
+impl Set {
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
+        let mut requests = Vec::with_capacity(self.attributes.len());
+        for text in &self.attributes {
+            requests.push(Request::SetAttribute(SetAttributeRequest {
+                unique_identifier: Some(self.object.identifier()),
+                new_attribute: parse(text)?.into(),
+            }));
+        }
+        self.object.all_or_nothing(&context.client()?, requests).await?;
+        let id = self.object.text();
+        Ok(Answer::done(
+            format!("{id}: {} set", self.attributes.join(", ")),
+            [("unique_identifier", json!(id))],
+        ))
+    }
+}

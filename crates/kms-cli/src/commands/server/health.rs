@@ -1,0 +1,21 @@
+//! `kms server health`.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::render::Answer;
+
+/// Say whether the server is well; a script looks at the exit code
+#[derive(Args, Debug)]
+pub(crate) struct Health {}
+
+impl Health {
+    pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
+        let health = context.client()?.health().await?;
+        let mut fields = vec![("status".to_owned(), json!(health.status))];
+        fields.extend(health.more);
+        Ok(Answer::Fields(fields))
+    }
+}
