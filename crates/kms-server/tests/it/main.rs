@@ -1,0 +1,27 @@
+//! The server's program over real sockets: routes, answers, limits, starts and ends.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod exchanges;
+mod life;
+mod limits;
+mod malformed;
+mod observed;
+mod routes;
+
+use kms_testkit::server::{Builder, Server};
+
+/// The program that was built for this test.
+fn builder() -> Builder {
+    Server::builder().binary(env!("CARGO_BIN_EXE_kms-server"))
+}
+
+fn server() -> Server {
+    builder().start()
+}
+
+/// A request that works on any server, to see that it still answers.
+fn assert_answers(server: &Server) {
+    let answer = server.connect().operation(&serde_json::json!({"tag": "Query", "value": []}));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
