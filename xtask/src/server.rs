@@ -99,8 +99,9 @@ impl Server {
 
     /// Asks it to stop, waits, and says whether it ended well.
     pub(crate) fn stop(mut self) -> Result<bool> {
-        let id = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &id]).status().context("kill")?;
+        // The shell's own `kill`: the program of that name is not on every machine.
+        let kill = format!("kill -TERM {}", self.child.id());
+        Command::new("sh").args(["-c", &kill]).status().context("kill")?;
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(30) {
             if let Some(status) = self.child.try_wait()? {
