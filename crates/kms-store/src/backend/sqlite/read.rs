@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
@@ -58,11 +57,10 @@ impl Readers {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(error)?;
-        connection.busy_timeout(Duration::from_secs(5)).map_err(error)?;
+        super::prepare(&connection).map_err(error)?;
         connection
             .execute_batch("PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;")
             .map_err(error)?;
-        connection.set_prepared_statement_cache_capacity(32);
         Ok(connection)
     }
 
