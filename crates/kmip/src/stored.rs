@@ -106,9 +106,12 @@ struct MaterialStructure {
 }
 
 impl StoredRecord {
-    /// The record as bytes.
-    pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        encode(&Item { tag: tag::StoredRecord, value: self.to_value(PINNED)? })
+    /// The record as bytes; nothing in it is a secret, so they are not wiped.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let item = Item { tag: tag::StoredRecord, value: self.to_value(PINNED)? };
+        let mut bytes = Vec::with_capacity(encoded_length(&item));
+        encode_into(&item, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// The reverse.
@@ -244,9 +247,13 @@ pub fn join(
 /// what may be a secret behind.
 pub(crate) fn encode(item: &Item<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(encoded_length(item)));
-    ttlv::binary::encode(item, &mut bytes)
-        .map_err(|_error| Error::BadValue("the value cannot be written in binary"))?;
+    encode_into(item, &mut bytes)?;
     Ok(bytes)
+}
+
+fn encode_into(item: &Item<'_>, bytes: &mut Vec<u8>) -> Result<(), Error> {
+    ttlv::binary::encode(item, bytes)
+        .map_err(|_error| Error::BadValue("the value cannot be written in binary"))
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Item<'_>, Error> {

@@ -520,14 +520,22 @@ impl FromIterator<Attribute> for Attributes {
 
 impl Wire for Attributes {
     fn to_value(&self, version: Version) -> Result<Value<'_>, Error> {
-        let items: Result<Vec<_>, _> = if version >= Version::V2_0 {
-            let present = self.0.iter().filter(|it| it.exists_in(version));
-            present.map(|it| it.to_item(version)).collect()
+        let mut items = Vec::with_capacity(self.0.len());
+        if version >= Version::V2_0 {
+            for attribute in &self.0 {
+                let rule = attribute.kind().map(AttributeKind::rule);
+                if rule.is_none_or(|it| it.exists_in(version)) {
+                    let tag = rule.map_or(tag::Attribute, |it| it.tag);
+                    let value = attribute.value(version).map_err(|error| error.at(tag))?;
+                    items.push(Item { tag, value });
+                }
+            }
         } else {
-            let values = self.to_legacy(version);
-            values.map(|it| Ok(Item { tag: tag::Attribute, value: it? })).collect()
-        };
-        items.map(Value::Structure)
+            for value in self.to_legacy(version) {
+                items.push(Item { tag: tag::Attribute, value: value? });
+            }
+        }
+        Ok(Value::Structure(items))
     }
 
     fn from_value(value: Value<'_>, version: Version) -> Result<Self, Error> {

@@ -188,8 +188,11 @@ pub fn read(item: Item<'_>) -> Result<RequestMessage, Error> {
     let header = RequestHeader::from_value(header, version)
         .map_err(|error| fail(error.at(tag::RequestHeader)))?;
     check_count(header.batch_count, values.len(), version)?;
-    let items: Result<_, _> = values.into_iter().map(|it| read_item(it, version)).collect();
-    Ok(RequestMessage { header, items: items.map_err(|error| fail(error.at(tag::BatchItem)))? })
+    let mut items = Vec::with_capacity(values.len());
+    for value in values {
+        items.push(read_item(value, version).map_err(|error| fail(error.at(tag::BatchItem)))?);
+    }
+    Ok(RequestMessage { header, items })
 }
 
 /// Reads a response message.
