@@ -65,9 +65,9 @@ fn what_was_written_comes_back() {
 fn small_reads_and_writes_change_nothing() {
     struct Trickle<'a>(&'a [u8]);
     impl Read for Trickle<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let length = buffer.len().min(4_099);
-            self.0.read(&mut buffer[..length])
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let length = buf.len().min(4_099);
+            self.0.read(&mut buf[..length])
         }
     }
     let plain = text(CHUNK + 17);
@@ -231,9 +231,9 @@ fn memory_is_two_chunks_whatever_the_size() {
     /// Endless zeros, and a sink that keeps nothing: only buffers inside can grow.
     struct Widest(usize);
     impl Write for Widest {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 = self.0.max(bytes.len());
-            Ok(bytes.len())
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.max(buf.len());
+            Ok(buf.len())
         }
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
@@ -251,8 +251,7 @@ fn memory_is_two_chunks_whatever_the_size() {
 fn a_file_of_version_1_stays_readable() {
     // Written once by this code; it must be read by every later version of it.
     let file = encrypted(b"abc");
-    let hex: String = file.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, include_str!("../tests/golden/version-1.kms.hex").trim());
+    assert_eq!(hex::encode(file), include_str!("../tests/golden/version-1.kms.hex").trim());
 }
 
 proptest::proptest! {
