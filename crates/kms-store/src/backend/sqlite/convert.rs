@@ -33,6 +33,11 @@ pub(super) mod column {
     pub(crate) const MATERIAL: usize = 10;
 }
 
+/// Whether there was no room: in the database, or for the shared index of its log.
+pub(super) fn is_full(code: rusqlite::ffi::Error) -> bool {
+    code.code == ErrorCode::DiskFull || code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+}
+
 /// What the driver says, in our words; never a value of a row.
 pub(super) fn error(error: rusqlite::Error) -> Error {
     let rusqlite::Error::SqliteFailure(code, message) = error else {
@@ -40,11 +45,7 @@ pub(super) fn error(error: rusqlite::Error) -> Error {
     };
     let message = message.unwrap_or_else(|| code.to_string());
     match code.code {
-        ErrorCode::DiskFull => Error::Full,
-        // No room to grow the shared index of the log.
-        ErrorCode::SystemIoFailure if code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
-            Error::Full
-        }
+        _ if is_full(code) => Error::Full,
         ErrorCode::ReadOnly => Error::ReadOnly,
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Error::Corrupt(message),
         _ => Error::Unavailable(message),

@@ -333,7 +333,9 @@ fn refused(path: &Path, failure: &rusqlite::Error) -> OpenError {
         Some(ErrorCode::DatabaseCorrupt) => {
             ("it is damaged".to_owned(), "restore a backup".to_owned())
         }
-        Some(ErrorCode::DiskFull) => ("the disk is full".to_owned(), "make room".to_owned()),
+        _ if failure.sqlite_error().is_some_and(|code| convert::is_full(*code)) => {
+            ("the disk is full".to_owned(), "make room".to_owned())
+        }
         Some(ErrorCode::ReadOnly) => (
             "it is read-only".to_owned(),
             "mount the file system for writing and allow the server to write".to_owned(),

@@ -1,46 +1,17 @@
-//! The store as the core sees it: one suite that every database passes, and what a database in
-//! files has to refuse.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may stop"
-)]
+//! What every database does for the store.
 
 use std::collections::HashSet;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kmip::enumerations::{ObjectType, State};
 use kms_store::{
-    Condition, Config, EVERYONE, Error, Grant, IndexEntry, KeyringRow, MAX_INDEX_VALUE, OpenError,
-    Row, Search, Store, Write,
+    Condition, EVERYONE, Error, KeyringRow, MAX_INDEX_VALUE, Row, Search, Store, Write,
 };
-use tempfile::TempDir;
 
-const NAME: u32 = 0x42_0053;
+use crate::{Fixture, NAME, commit, found, grant, new, put, row, search};
+
 const DATE: u32 = 0x42_0005;
-
-/// A database of a test's own, which can be opened again.
-trait Fixture: Sized {
-    async fn new() -> Self;
-    async fn open(&self) -> Store;
-}
-
-struct Sqlite(TempDir);
-
-impl Fixture for Sqlite {
-    async fn new() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    async fn open(&self) -> Store {
-        Store::open(Config::directory(self.0.path())).await.unwrap()
-    }
-}
 
 /// Every test of the suite, on one kind of database.
 macro_rules! store_suite {
@@ -48,13 +19,13 @@ macro_rules! store_suite {
         mod $name {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(<$fixture as super::Fixture>::new().await).await;
+                super::$test(<$fixture as crate::Fixture>::new().await).await;
             })*
         }
     };
 }
 
-store_suite! { sqlite, super::Sqlite;
+store_suite! { sqlite, crate::Sqlite;
     an_object_comes_back_as_it_was_written
     an_identifier_is_used_once
     a_commit_is_made_whole_or_not_at_all
@@ -76,49 +47,6 @@ store_suite! { sqlite, super::Sqlite;
     everything_is_there_after_reopening
     a_closed_store_says_so
     a_memo_lives_as_long_as_its_version
-}
-
-fn row(id: &str, version: u64) -> Row {
-    Row {
-        id: id.to_owned(),
-        owner: "admin".to_owned(),
-        object_type: ObjectType::SymmetricKey,
-        state: State::Active,
-        version,
-        due: None,
-        record: format!("record {id} {version}").into_bytes(),
-        material_generation: 1,
-        material: Some(vec![7; 48]),
-    }
-}
-
-fn put(row: Row, index: &[(u32, &str)], expected: Option<u64>) -> Write {
-    let index = index
-        .iter()
-        .map(|(kind, value)| IndexEntry { kind: *kind, value: value.as_bytes().to_vec() })
-        .collect();
-    Write::Put { row, index, expected }
-}
-
-fn new(id: &str) -> Write {
-    put(row(id, 1), &[], None)
-}
-
-fn grant(id: &str, user: &str, permissions: &str) -> Grant {
-    Grant { id: id.into(), user: user.into(), permissions: permissions.into(), mac: vec![1; 32] }
-}
-
-fn search() -> Search {
-    Search { limit: 1000, ..Search::default() }
-}
-
-async fn commit(store: &Store, writes: Vec<Write>) {
-    store.commit(Vec::new(), writes).await.unwrap();
-}
-
-async fn found(store: &Store, search: Search) -> Vec<String> {
-    let rows = store.search(search).await.unwrap();
-    rows.iter().map(|row| row.row.id.clone()).collect()
 }
 
 async fn an_object_comes_back_as_it_was_written(fixture: impl Fixture) {
@@ -699,226 +627,4 @@ async fn a_memo_lives_as_long_as_its_version(fixture: impl Fixture) {
     assert_eq!(store.cached("a").unwrap().memo::<String>().unwrap(), "decoded");
     commit(&store, vec![put(row("a", 2), &[], Some(1))]).await;
     assert_eq!(store.cached("a").unwrap().memo::<String>(), None);
-}
-
-// Files.
-
-async fn refusal(directory: &Path) -> OpenError {
-    Store::open(Config::directory(directory)).await.expect_err("it was opened")
-}
-
-/// A directory with a database of one object, closed.
-async fn made() -> TempDir {
-    let fixture = Sqlite::new().await;
-    let store = fixture.open().await;
-    commit(&store, vec![put(row("a", 1), &[(NAME, "n")], None)]).await;
-    store.close().await.unwrap();
-    fixture.0
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-}
-
-fn assert_refused(error: &OpenError, why: &str, mend: &str) {
-    assert!(matches!(error, OpenError::Database { .. }), "{error}");
-    let text = error.to_string();
-    assert!(text.contains(why) && text.contains(mend), "{text}");
-}
-
-#[tokio::test]
-async fn files_are_ours_alone() {
-    let directory = TempDir::new().unwrap();
-    let store = Store::open(Config::directory(directory.path())).await.unwrap();
-    commit(&store, vec![new("a")]).await;
-    store.object("b").await.unwrap();
-    for name in ["kms.db", "kms.db-wal", "kms.db-shm", "kms.db.lock"] {
-        let mode = std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
-    }
-    store.close().await.unwrap();
-    assert!(!directory.path().join("kms.db-wal").exists(), "the log is copied and removed");
-}
-
-#[tokio::test]
-async fn files_open_to_others_are_refused() {
-    for name in ["kms.db", "kms.db.lock", "kms.db-wal", "kms.db-shm", "kms.db-journal"] {
-        let directory = made().await;
-        let path = directory.path().join(name);
-        if !path.exists() {
-            std::fs::write(&path, "").unwrap();
-        }
-        set_mode(&path, 0o640);
-        let error = refusal(directory.path()).await;
-        let command = format!("chmod 600 {}", path.canonicalize().unwrap().display());
-        assert_refused(&error, "open to others", &command);
-        set_mode(&path, 0o600);
-        Store::open(Config::directory(directory.path())).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn links_and_strange_files_are_refused() {
-    for name in ["kms.db", "kms.db.lock", "kms.db-wal", "kms.db-journal"] {
-        let directory = TempDir::new().unwrap();
-        let path = directory.path().join(name);
-        let elsewhere = directory.path().join("elsewhere");
-        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
-        assert_refused(&refusal(directory.path()).await, "symbolic link", "rm ");
-        assert!(!elsewhere.exists(), "nothing was made behind the link");
-
-        std::fs::remove_file(&path).unwrap();
-        std::fs::write(&elsewhere, "").unwrap();
-        set_mode(&elsewhere, 0o600);
-        std::fs::hard_link(&elsewhere, &path).unwrap();
-        assert_refused(&refusal(directory.path()).await, "second name", "find ");
-
-        std::fs::remove_file(&path).unwrap();
-        std::fs::create_dir(&path).unwrap();
-        assert_refused(&refusal(directory.path()).await, "not a file", "rm -r ");
-    }
-}
-
-#[tokio::test]
-async fn files_of_others_are_refused() {
-    let directory = made().await;
-    let path = directory.path().join("kms.db");
-    // Only root can give a file away; for others, no file of another user can be made here.
-    if std::os::unix::fs::chown(&path, Some(12_345), None).is_ok() {
-        assert_refused(&refusal(directory.path()).await, "belongs to user 12345", "chown ");
-    }
-}
-
-#[tokio::test]
-async fn directories_are_looked_at() {
-    let directory = TempDir::new().unwrap();
-    let absent = directory.path().join("absent");
-    assert_refused(&refusal(&absent).await, "not there", "mkdir -p ");
-    assert!(!absent.exists());
-    let file = directory.path().join("file");
-    std::fs::write(&file, "").unwrap();
-    assert_refused(&refusal(&file).await, "not a directory", "--root-dir");
-    set_mode(directory.path(), 0o777);
-    assert_refused(&refusal(directory.path()).await, "every user", "chmod o-w ");
-    set_mode(directory.path(), 0o1777);
-    Store::open(Config::directory(directory.path())).await.unwrap();
-}
-
-#[tokio::test]
-async fn one_server_at_a_time() {
-    let directory = TempDir::new().unwrap();
-    let store = Store::open(Config::directory(directory.path())).await.unwrap();
-    let error = refusal(directory.path()).await;
-    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
-    commit(&store, vec![new("a")]).await;
-    drop(store);
-    let store = Store::open(Config::directory(directory.path())).await.unwrap();
-    assert!(store.object("a").await.unwrap().is_some());
-}
-
-#[tokio::test]
-async fn newer_and_other_schemas_are_refused() {
-    let change = async |sql: &str| {
-        let directory = made().await;
-        let path = directory.path().join("kms.db");
-        rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
-        refusal(directory.path()).await
-    };
-    let newer = change("INSERT INTO migration VALUES (999, 'later', '', 0)").await;
-    assert!(matches!(newer, OpenError::Future { found: 999, .. }), "{newer}");
-    let other = change("UPDATE migration SET up = up || ' '").await;
-    assert_refused(&other, "step 1", "backup");
-    let foreign = change("PRAGMA application_id = 7").await;
-    assert_refused(&foreign, "another program", "--root-dir");
-}
-
-#[tokio::test]
-async fn damaged_files_are_refused() {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("kms.db");
-    std::fs::write(&path, "not a database, but long enough to be looked at: ".repeat(100)).unwrap();
-    set_mode(&path, 0o600);
-    assert_refused(&refusal(directory.path()).await, "not a database", "backup");
-
-    let directory = made().await;
-    let path = directory.path().join("kms.db");
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[100..4096].fill(0xAB);
-    std::fs::write(&path, &bytes).unwrap();
-    assert_refused(&refusal(directory.path()).await, "damaged", "backup");
-    assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing was changed");
-
-    // An empty file is one whose making was interrupted.
-    std::fs::write(&path, "").unwrap();
-    Store::open(Config::directory(directory.path())).await.unwrap();
-}
-
-#[tokio::test]
-async fn damage_found_later_is_reported() {
-    let directory = made().await;
-    let path = directory.path().join("kms.db");
-    let mut bytes = std::fs::read(&path).unwrap();
-    // Every page that holds the record, but not the schema.
-    let needle = b"record a 1";
-    for page in bytes.chunks_mut(4096).skip(1) {
-        if page.windows(needle.len()).any(|window| window == needle) {
-            page.fill(0xAB);
-        }
-    }
-    std::fs::write(&path, &bytes).unwrap();
-    match Store::open(Config::directory(directory.path())).await {
-        Ok(store) => {
-            let read = store.object("a").await;
-            assert!(matches!(read, Err(Error::Corrupt(_))), "{read:?}");
-        }
-        Err(error) => assert_refused(&error, "damaged", "backup"),
-    }
-}
-
-/// A copy of the files as a crash would leave them, with the log cut short.
-fn crash(from: &Path, log: usize) -> TempDir {
-    let copy = TempDir::new().unwrap();
-    for (name, keep) in [("kms.db", usize::MAX), ("kms.db-wal", log)] {
-        let mut bytes = std::fs::read(from.join(name)).unwrap();
-        bytes.truncate(keep);
-        std::fs::write(copy.path().join(name), bytes).unwrap();
-        set_mode(&copy.path().join(name), 0o600);
-    }
-    copy
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_survives_a_crash() {
-    let directory = TempDir::new().unwrap();
-    let store = Store::open(Config::directory(directory.path())).await.unwrap();
-    let tasks = (0..60).map(|number| {
-        let store = store.clone();
-        tokio::spawn(async move {
-            let (a, b) = (format!("a{number}"), format!("b{number}"));
-            commit(&store, vec![put(row(&a, 1), &[(NAME, "n")], None), new(&b)]).await;
-        })
-    });
-    for task in tasks.collect::<Vec<_>>() {
-        task.await.unwrap();
-    }
-    let whole = std::fs::metadata(directory.path().join("kms.db-wal")).unwrap().len();
-    let whole = usize::try_from(whole).unwrap();
-    let mut before = 0;
-    for part in 0..=12 {
-        let copy = crash(directory.path(), whole * part / 12);
-        let after = Store::open(Config::directory(copy.path())).await.unwrap();
-        let mut pairs = 0;
-        for number in 0..60 {
-            let a = after.object(&format!("a{number}")).await.unwrap().is_some();
-            let b = after.object(&format!("b{number}")).await.unwrap().is_some();
-            assert_eq!(a, b, "half of a commit, at {part}/12");
-            pairs += usize::from(a);
-        }
-        assert!(pairs >= before, "less after more of the log");
-        before = pairs;
-        let index = vec![Condition::equal(NAME, b"n".to_vec())];
-        assert_eq!(found(&after, Search { index, ..search() }).await.len(), pairs);
-        commit(&after, vec![new("later")]).await;
-    }
-    assert_eq!(before, 60, "something answered was lost");
 }
