@@ -86,11 +86,15 @@ impl Error {
     pub(crate) fn about(mut self, id: &str, reason: Option<ResultReason>) -> Self {
         let id = quoted(id);
         let hint = match reason {
-            Some(ResultReason::WrongKeyLifecycleState) => {
-                format!(
-                    "look at its state with `kms keys show {id}`; a new key works after `kms keys activate {id}`"
-                )
+            // The server names the state in its message; its words are for people, so that not to
+            // find it there only makes the hint less pointed.
+            Some(ResultReason::WrongKeyLifecycleState) if self.message.contains("PreActive") => {
+                format!("`kms keys activate {id}` makes it work")
             }
+            Some(ResultReason::WrongKeyLifecycleState) => format!(
+                "`kms keys show {id}` has its state: one that is PreActive works after `kms keys \
+                 activate {id}`, one that has ended is replaced by a new one"
+            ),
             Some(ResultReason::PermissionDenied) => {
                 format!("its owner can allow it: `kms access grant {id} USER OPERATION`")
             }

@@ -335,6 +335,28 @@ fn an_altered_file_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_interruption_leaves_nothing_behind() {
+    let user = User::with_server();
+    let id = user.key(&[]);
+    let mut child = user.command(&["encrypt", "-", "--key", &id, "-o", "out"]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&text(3 << 20)).unwrap();
+    // The file is there, under another name, and grows.
+    let begun = |user: &User| {
+        let names = user.names();
+        let name = names.first().filter(|name| *name != "out");
+        name.is_some_and(|name| user.path(name).metadata().is_ok_and(|it| it.len() > 1 << 20))
+    };
+    while !begun(&user) {
+        kms_testkit::server::pause();
+    }
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(user.names(), Vec::<String>::new());
+}
+
+#[test]
 fn other_kinds_of_keys_encrypt_files() {
     let user = User::with_server();
     user.write("plain", b"for the private key alone");
