@@ -1,1 +1,121 @@
 //! What each operation means: access, life cycle, custody of keys, batches.
+//!
+//! A request goes through [`Service::execute`] (whole messages) or [`Service::perform`] (one
+//! operation): batch, policy, access, handler, commit. This crate must never know HTTP, TLS,
+//! encodings or configuration files.
+
+mod access;
+mod attribute_rules;
+mod batch;
+mod clock;
+mod context;
+mod deliver;
+mod error;
+mod grant;
+mod index;
+mod key_form;
+mod keyring;
+mod lifecycle;
+mod locate;
+mod material;
+mod matrix;
+mod mechanism;
+mod object;
+mod operation;
+mod policy;
+mod principal;
+mod slow;
+mod stream;
+mod unit;
+mod usage;
+mod vault;
+
+use std::sync::Arc;
+
+pub use crate::access::{
+    Needs, Permission, Refusal, Role, Row as AccessRow, Standing, Window, decide,
+};
+pub use crate::batch::unreadable;
+pub use crate::clock::{Clock, ManualClock, SystemClock};
+pub use crate::context::IDENTIFIER_LENGTH_MAX;
+pub use crate::error::{Error, Result};
+pub use crate::grant::{Access, Obtained, Owned, Page};
+pub use crate::keyring::OpenError;
+pub use crate::lifecycle::{effective, is_destroyed, name as state_name};
+pub use crate::matrix::access_matrix;
+pub use crate::mechanism::{MECHANISMS, Mechanism};
+pub use crate::operation::ACCESS;
+pub use crate::policy::Policy;
+pub use crate::principal::{ADMIN, Principal};
+pub use crate::vault::Vault;
+
+use kms_seal::Sealer;
+use kms_store::Store;
+
+use crate::slow::Slow;
+use crate::stream::Streams;
+use crate::unit::Unit;
+use crate::usage::Usage;
+
+/// The core: everything that answers requests, over one store.
+pub struct Service {
+    store: Store,
+    vault: Arc<Vault>,
+    clock: Arc<dyn Clock>,
+    policy: Policy,
+    slow: Slow,
+    streams: Streams,
+    usage: Usage,
+}
+
+/// How many threads make RSA keys.
+const SLOW_THREADS: usize = 1;
+/// How many rows one step of the catching up of states takes.
+const CATCH_UP_ROWS: usize = 500;
+
+impl Service {
+    /// Opens the keyring of `store` with `sealer` (and makes one in an empty store).
+    pub async fn open(
+        store: Store,
+        sealer: &dyn Sealer,
+        policy: Policy,
+        clock: Arc<dyn Clock>,
+    ) -> std::result::Result<Self, OpenError> {
+        let vault = keyring::open(&store, sealer).await?;
+        let slow = Slow::start(SLOW_THREADS).map_err(OpenError::Start)?;
+        let streams = Streams::new(policy.streams_max);
+        let vault = Arc::new(vault);
+        Ok(Self { store, vault, clock, policy, slow, streams, usage: Usage::default() })
+    }
+
+    /// How many blocks of encryptions were noted for keys that should be replaced.
+    pub fn nonce_warnings(&self) -> u64 {
+        self.usage.warnings()
+    }
+
+    /// Writes the states that the clock has brought about into their rows, a few at a time. What
+    /// is answered never depends on it. Returns whether there is more to do.
+    pub async fn catch_up(&self) -> Result<bool> {
+        let now = self.clock.now();
+        let due = self.store.due(now, CATCH_UP_ROWS).await.map_err(unit::from_store)?;
+        let more = due.len() == CATCH_UP_ROWS;
+        for cached in due {
+            let mut unit = self.unit();
+            let Some(object) = unit.object(&cached.row.id).await? else { continue };
+            let mut record = object.record().clone();
+            lifecycle::settle(&mut record, now);
+            unit.update(&object, record);
+            match unit.commit().await {
+                Ok(()) => {}
+                // Whoever changed it has settled it too.
+                Err(error) if error.retry => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(more)
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::new(&self.store, &self.vault)
+    }
+}

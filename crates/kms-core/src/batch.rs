@@ -1,0 +1,266 @@
+//! Batches: their order, the ID Placeholder, and what happens to the rest when one item fails
+//! (KMIP 2.1 sections 8.3 and 9.5). It must never know what an operation does.
+
+use kmip::Version;
+use kmip::enumerations::{
+    AsynchronousIndicator, BatchErrorContinuationOption, ResultReason, ResultStatus,
+};
+use kmip::message::{RequestItem, RequestMessage, ResponseHeader, ResponseItem, ResponseMessage};
+use kmip::operation::{Request, Response};
+use kmip::wire::DateTime;
+
+use crate::Service;
+use crate::context::{Context, Placeholders, operation_name};
+use crate::error::{Error, Result};
+use crate::operation;
+use crate::principal::Principal;
+use crate::unit::Unit;
+
+/// How often an item is tried that met another request's change.
+const TRIES: usize = 8;
+
+/// Who asks, and in which version.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    caller: &'a Principal,
+    version: Version,
+}
+
+impl Service {
+    /// Answers a whole message. It never fails: what goes wrong is in the answer.
+    pub async fn execute(&self, caller: &Principal, request: RequestMessage) -> ResponseMessage {
+        let version = request.header.version();
+        let items = match self.check(&request) {
+            Ok(()) => {
+                self.run_items(Call { caller, version }, &request.header, request.items).await
+            }
+            Err(error) => vec![failed(None, error)],
+        };
+        self.respond(version, request.header.client_correlation_value, items)
+    }
+
+    /// Answers one operation that came without a message around it (KMIP 2.1 assumed).
+    pub async fn perform(&self, caller: &Principal, request: Request) -> Result<Response> {
+        let mut placeholders = Placeholders::default();
+        let call = Call { caller, version: Version::V2_1 };
+        let result = self.run_alone(call, &mut placeholders, request).await;
+        if let Err(error) = &result {
+            report(error);
+        }
+        result
+    }
+
+    /// A message that says why a request could not be read.
+    pub fn refuse(&self, version: Version, error: Error) -> ResponseMessage {
+        self.respond(version, None, vec![failed(None, error)])
+    }
+
+    fn respond(
+        &self,
+        version: Version,
+        client_correlation_value: Option<String>,
+        items: Vec<ResponseItem>,
+    ) -> ResponseMessage {
+        let now = DateTime(self.clock.now());
+        let count = i32::try_from(items.len()).unwrap_or(i32::MAX);
+        let mut header = ResponseHeader::new(version, now, count);
+        header.client_correlation_value = client_correlation_value;
+        ResponseMessage { header, items }
+    }
+
+    fn check(&self, request: &RequestMessage) -> Result<()> {
+        let count = request.items.len();
+        let invalid = |text: String| Err(Error::new(ResultReason::InvalidMessage, text));
+        if count == 0 {
+            return invalid("the batch is empty".to_owned());
+        }
+        if count > self.policy.batch_max {
+            let max = self.policy.batch_max;
+            return invalid(format!("the batch has {count} items; at most {max} are allowed"));
+        }
+        let asynchrony = request.header.asynchronous_indicator.map(|it| it.0);
+        if asynchrony == Some(AsynchronousIndicator::Mandatory) {
+            return Err(Error::new(
+                ResultReason::OperationNotSupported,
+                "asynchronous operations are not supported; allow a synchronous answer",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn run_items(
+        &self,
+        call: Call<'_>,
+        header: &kmip::message::RequestHeader,
+        items: Vec<RequestItem>,
+    ) -> Vec<ResponseItem> {
+        let option = header.batch_error_continuation_option;
+        if option == Some(BatchErrorContinuationOption::Undo) {
+            return self.run_undoable(call, items).await;
+        }
+        let goes_on = option == Some(BatchErrorContinuationOption::Continue);
+        let mut placeholders = Placeholders::default();
+        let mut answers = Vec::with_capacity(items.len());
+        for item in items {
+            let (operation, id) = (item.operation, item.id.clone());
+            let result = match item_request(item) {
+                Ok(request) => self.run_alone(call, &mut placeholders, request).await,
+                Err(error) => Err(error),
+            };
+            let stop = result.is_err() && !goes_on;
+            let mut answer = match result {
+                Ok(response) => ResponseItem::success(response),
+                Err(error) => failed(Some(operation), error),
+            };
+            answer.id = id;
+            answers.push(answer);
+            if stop {
+                break;
+            }
+        }
+        answers
+    }
+
+    /// One item in a unit of its own, tried again when another request came between.
+    async fn run_alone(
+        &self,
+        call: Call<'_>,
+        placeholders: &mut Placeholders,
+        request: Request,
+    ) -> Result<Response> {
+        if !operation::writes(&request) {
+            let mut unit = self.unit();
+            let response = self.run_in(call, &mut unit, placeholders, request).await?;
+            unit.commit().await?;
+            return Ok(response);
+        }
+        let mut tries = TRIES;
+        loop {
+            let mut unit = self.unit();
+            let response = self.run_in(call, &mut unit, placeholders, request.clone()).await?;
+            match unit.commit().await {
+                Ok(()) => {
+                    remember(placeholders, &response);
+                    return Ok(response);
+                }
+                Err(error) if error.retry && tries > 1 => tries = tries.saturating_sub(1),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn run_in(
+        &self,
+        call: Call<'_>,
+        unit: &mut Unit,
+        placeholders: &mut Placeholders,
+        request: Request,
+    ) -> Result<Response> {
+        let mut context = Context::new(self, call.caller, call.version, unit, placeholders);
+        operation::dispatch(&mut context, request).await
+    }
+
+    /// All items in one unit: one failure, and nothing of the batch has happened.
+    async fn run_undoable(&self, call: Call<'_>, items: Vec<RequestItem>) -> Vec<ResponseItem> {
+        let mut tries = TRIES;
+        loop {
+            let mut unit = self.unit();
+            let mut answers = self.run_all(call, &mut unit, items.clone()).await;
+            let complete = answers.iter().all(|it| it.status == ResultStatus::Success);
+            if !complete {
+                undo(&mut answers);
+                return answers;
+            }
+            match unit.commit().await {
+                Ok(()) => return answers,
+                Err(error) if error.retry && tries > 1 => tries = tries.saturating_sub(1),
+                Err(error) => {
+                    let last = answers.pop();
+                    undo(&mut answers);
+                    let operation = last.as_ref().and_then(|it| it.operation);
+                    let mut answer = failed(operation, error);
+                    answer.id = last.and_then(|it| it.id);
+                    answers.push(answer);
+                    return answers;
+                }
+            }
+        }
+    }
+
+    async fn run_all(
+        &self,
+        call: Call<'_>,
+        unit: &mut Unit,
+        items: Vec<RequestItem>,
+    ) -> Vec<ResponseItem> {
+        let mut placeholders = Placeholders::default();
+        let mut answers = Vec::with_capacity(items.len());
+        for item in items {
+            let (operation, id) = (item.operation, item.id.clone());
+            let result = match item_request(item) {
+                Ok(request) => self.run_in(call, unit, &mut placeholders, request).await,
+                Err(error) => Err(error),
+            };
+            let failure = result.is_err();
+            let mut answer = match result {
+                Ok(response) => {
+                    remember(&mut placeholders, &response);
+                    ResponseItem::success(response)
+                }
+                Err(error) => failed(Some(operation), error),
+            };
+            answer.id = id;
+            answers.push(answer);
+            if failure {
+                break;
+            }
+        }
+        answers
+    }
+}
+
+fn item_request(item: RequestItem) -> Result<Request> {
+    if item.critical_extension {
+        return Err(Error::new(
+            ResultReason::UnknownMessageExtension,
+            "the item has a critical Message Extension that this server does not know",
+        ));
+    }
+    item.payload.map_err(|cause| unreadable(item.operation, &cause))
+}
+
+/// The error for a payload that is not one of its operation.
+pub fn unreadable(operation: kmip::enumerations::Operation, cause: &kmip::wire::Error) -> Error {
+    let name = operation_name(operation);
+    Error::new(cause.reason(), format!("{name}: {cause}"))
+}
+
+fn remember(placeholders: &mut Placeholders, response: &Response) {
+    let produced = operation::produced(response);
+    if let Some((_, id)) = produced.first() {
+        placeholders.last = Some((*id).to_owned());
+    }
+    for (code, id) in produced {
+        placeholders.produce(code, id);
+    }
+}
+
+/// What had succeeded before the failure is taken back: nothing was written.
+fn undo(answers: &mut [ResponseItem]) {
+    for answer in answers.iter_mut().filter(|it| it.status == ResultStatus::Success) {
+        answer.status = ResultStatus::OperationUndone;
+        answer.response = None;
+    }
+}
+
+fn failed(operation: Option<kmip::enumerations::Operation>, error: Error) -> ResponseItem {
+    report(&error);
+    ResponseItem::failure(operation, error.reason, error.message)
+}
+
+/// What only the operator may read goes to the log.
+fn report(error: &Error) {
+    if let Some(source) = &error.source {
+        tracing::warn!(reason = ?error.reason, cause = %source, "{}", error.message);
+    }
+}

@@ -1,0 +1,234 @@
+//! Finding objects by their attributes: candidates by the index, matches by the record.
+//! It must never answer with an object that the caller may not find.
+
+use kmip::attribute::{Attribute, Attributes};
+use kmip::enumerations::{ResultReason, State, StorageStatusMask};
+use kmip::stored::StoredRecord;
+use kms_store::{Condition, Search};
+
+use crate::access::{self, Row};
+use crate::attribute_rules::{OWN_VENDOR, OWNER_ATTRIBUTE};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::index::{self, TAG_ATTRIBUTE, TAG_VENDOR, tags};
+use crate::lifecycle;
+use crate::object::Object;
+use crate::unit::from_store;
+
+/// Rows that are looked at in one step.
+const PAGE: usize = 500;
+/// The most tags that one identifier may be made of.
+const TAGS_MAX: usize = 64;
+
+/// What is looked for.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    /// All of them must match; two dates of one kind are a range.
+    pub(crate) attributes: Attributes,
+    /// Whether destroyed objects are looked at though nobody asked for their state.
+    pub(crate) destroyed: bool,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Identifiers, oldest first.
+    pub(crate) ids: Vec<String>,
+    /// How many there are in all; `None` where they were too many to count.
+    pub(crate) count: Option<usize>,
+}
+
+impl Filter {
+    /// The filter of a request.
+    pub(crate) fn new(attributes: Attributes, mask: Option<StorageStatusMask>) -> Self {
+        let destroyed = mask.is_some_and(|mask| mask.contains(StorageStatusMask::DestroyedStorage));
+        Self { attributes, destroyed }
+    }
+
+    fn search(&self, user: &str, now: i64) -> Search {
+        let mut entries = Vec::new();
+        for attribute in &self.attributes {
+            index::of(attribute, &mut entries);
+        }
+        let index = entries.into_iter().map(|it| Condition::equal(it.kind, it.value)).collect();
+        Search {
+            visible_to: Some(user.to_owned()),
+            index,
+            states: self.attributes.state().map(|state| (vec![state], now)),
+            object_type: self.attributes.object_type(),
+            limit: PAGE,
+            ..Search::default()
+        }
+    }
+
+    /// Whether the object matches.
+    fn matches(&self, object: &Object, now: i64) -> bool {
+        let record = object.record();
+        let state = lifecycle::effective(record, now);
+        if !self.destroyed && self.attributes.state().is_none() && lifecycle::is_destroyed(state) {
+            return false;
+        }
+        self.attributes.iter().all(|wanted| self.has(object.id(), record, state, wanted))
+    }
+
+    fn has(&self, id: &str, record: &StoredRecord, state: State, wanted: &Attribute) -> bool {
+        let attributes = &record.attributes;
+        match wanted {
+            Attribute::State(wanted) => state == *wanted,
+            Attribute::ObjectType(wanted) => record.object_type == *wanted,
+            Attribute::UniqueIdentifier(wanted) => id == wanted,
+            Attribute::CryptographicUsageMask(wanted) => {
+                attributes.cryptographic_usage_mask().is_some_and(|mask| mask.contains(*wanted))
+            }
+            Attribute::Vendor(wanted)
+                if wanted.vendor == OWN_VENDOR && wanted.name == OWNER_ATTRIBUTE =>
+            {
+                wanted.as_text() == Some(record.owner.as_str())
+            }
+            Attribute::Vendor(wanted) => match tags(wanted) {
+                Some(wanted) => {
+                    let found = attributes.vendor(TAG_VENDOR, TAG_ATTRIBUTE).and_then(tags);
+                    let found = found.unwrap_or_default();
+                    wanted.iter().all(|tag| found.contains(tag))
+                }
+                None => attributes.vendor(&wanted.vendor, &wanted.name) == Some(wanted),
+            },
+            Attribute::ApplicationSpecificInformation(wanted) => {
+                attributes.iter().any(|it| match it {
+                    Attribute::ApplicationSpecificInformation(it) => {
+                        it.application_namespace == wanted.application_namespace
+                            && (wanted.application_data.is_none()
+                                || it.application_data == wanted.application_data)
+                    }
+                    _ => false,
+                })
+            }
+            wanted => self.has_plain(attributes, wanted),
+        }
+    }
+
+    fn has_plain(&self, attributes: &Attributes, wanted: &Attribute) -> bool {
+        let Some(kind) = wanted.kind() else { return false };
+        let Some(date) = date_of(wanted) else {
+            return attributes.all(kind).any(|it| it == wanted) || is_default(attributes, wanted);
+        };
+        let bounds: Vec<i64> = self.attributes.all(kind).filter_map(date_of).collect();
+        let found = attributes.get(kind).and_then(date_of);
+        match (bounds.iter().min(), bounds.iter().max()) {
+            (Some(low), Some(high)) if bounds.len() > 1 => {
+                found.is_some_and(|found| (*low..=*high).contains(&found))
+            }
+            _ => found == Some(date),
+        }
+    }
+}
+
+/// Flags that are not stored have their usual value.
+fn is_default(attributes: &Attributes, wanted: &Attribute) -> bool {
+    let missing = wanted.kind().is_some_and(|kind| !attributes.has(kind));
+    missing
+        && matches!(
+            wanted,
+            Attribute::AlwaysSensitive(false)
+                | Attribute::Extractable(true)
+                | Attribute::NeverExtractable(false)
+                | Attribute::Sensitive(false)
+        )
+}
+
+fn date_of(attribute: &Attribute) -> Option<i64> {
+    use Attribute as A;
+    match attribute {
+        A::ActivationDate(date)
+        | A::ArchiveDate(date)
+        | A::CompromiseDate(date)
+        | A::CompromiseOccurrenceDate(date)
+        | A::DeactivationDate(date)
+        | A::DestroyDate(date)
+        | A::InitialDate(date)
+        | A::LastChangeDate(date)
+        | A::OriginalCreationDate(date)
+        | A::ProcessStartDate(date)
+        | A::ProtectStopDate(date)
+        | A::RotateDate(date) => Some(date.0),
+        _ => None,
+    }
+}
+
+/// Looks for what matches, passes `offset` over and takes at most `limit`; counts all up to
+/// `count_max`.
+pub(crate) async fn find(
+    context: &mut Context<'_>,
+    row: &Row,
+    filter: &Filter,
+    (offset, limit, count_max): (usize, usize, usize),
+) -> Result<Found> {
+    let mut found = Found::default();
+    let mut count = 0_usize;
+    let mut search = filter.search(context.principal.user(), context.now);
+    loop {
+        let page = context.service.store.search(search.clone()).await.map_err(from_store)?;
+        let last = page.last().map(|row| row.seq);
+        let full = page.len() >= search.limit;
+        for cached in page {
+            let id = cached.row.id.clone();
+            // A row that was altered is reported by the vault and is never found.
+            let Ok(object) = Object::open_row(context.vault(), &cached) else { continue };
+            if !filter.matches(&object, context.now)
+                || !access::finds(context, row, &object).await?
+            {
+                continue;
+            }
+            count = count.saturating_add(1);
+            if count > offset && found.ids.len() < limit {
+                found.ids.push(id);
+            }
+            if count > count_max {
+                return Ok(found);
+            }
+        }
+        if !full {
+            found.count = Some(count);
+            return Ok(found);
+        }
+        search.after = last;
+    }
+}
+
+/// The one object that has all the tags of the JSON list `text`, among those the caller owns or was
+/// granted something on.
+pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<String> {
+    let tags: Vec<String> =
+        serde_json::from_str(text).map_err(|cause| Error::not_found(text).because(cause))?;
+    if tags.is_empty() || tags.len() > TAGS_MAX {
+        return Err(Error::not_found(text));
+    }
+    let vendor = kmip::attribute::VendorAttribute::text(TAG_VENDOR, TAG_ATTRIBUTE, text);
+    let attributes = Attributes(vec![Attribute::Vendor(vendor)]);
+    let filter = Filter { attributes, destroyed: false };
+    let mut found: Vec<String> = Vec::new();
+    let mut search = filter.search(context.principal.user(), context.now);
+    loop {
+        let page = context.service.store.search(search.clone()).await.map_err(from_store)?;
+        let last = page.last().map(|row| row.seq);
+        let full = page.len() >= search.limit;
+        for cached in page {
+            let Ok(object) = Object::open_row(context.vault(), &cached) else { continue };
+            if filter.matches(&object, context.now) && access::sees(context, &object).await? {
+                found.push(cached.row.id.clone());
+            }
+        }
+        match found.as_slice() {
+            [] if !full => return Err(Error::not_found(text)),
+            [one] if !full => return Ok(one.clone()),
+            [] | [_] => search.after = last,
+            [..] => {
+                return Err(Error::new(
+                    ResultReason::InvalidField,
+                    "several objects have these tags; add a tag that only one has (_sk and _pk tell \
+                     private from public keys), or use the Unique Identifier",
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! New objects: what comes in becomes a record and material that can be stored.
+//! It must never decide who may bring it.
+
+use kmip::attribute::{Attribute, AttributeKind, Attributes};
+use kmip::enumerations::{
+    CryptographicAlgorithm, KeyFormatType, ObjectType, OpaqueDataType, ResultReason, State,
+};
+use kmip::object::{KeyBlock, KeyMaterial, KeyValue, Object as ManagedObject};
+use kmip::stored::{self, StoredMaterial, StoredRecord};
+use kms_crypto::format::certificate::{self, NamePart};
+use kms_crypto::secret::Secret;
+
+use crate::attribute_rules;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::key_form::{Facts, Key};
+
+/// An object that is not stored yet.
+pub(crate) struct NewObject {
+    /// What is said about it.
+    pub(crate) record: StoredRecord,
+    /// Its material, encoded as it rests (and sealed before it does).
+    pub(crate) material: Secret,
+}
+
+/// Makes an object of the caller's from what came in. `attributes` have been admitted.
+pub(crate) fn new_object(
+    context: &Context<'_>,
+    object: ManagedObject,
+    attributes: Attributes,
+) -> Result<NewObject> {
+    let object_type = object.object_type();
+    let mut attributes = attributes;
+    let format = describe(&object, &mut attributes)?;
+    let digested = digested(&object);
+    let (key_block, material) = stored::split(object);
+    let mut record = StoredRecord {
+        format: stored::FORMAT,
+        object_type,
+        state: State::PreActive,
+        owner: context.principal.user().to_owned(),
+        attributes,
+        key_block,
+        material_tag: None,
+        material_generation: 0,
+        grant_epochs: Vec::new(),
+    };
+    attribute_rules::complete(&mut record, digested.expose(), format, context.now);
+    Ok(NewObject { record, material: encode(&material)? })
+}
+
+/// The material as it rests.
+pub(crate) fn encode(material: &StoredMaterial) -> Result<Secret> {
+    let mut bytes = material.to_bytes().map_err(Error::internal)?;
+    Ok(Secret::new(std::mem::take(&mut *bytes)))
+}
+
+/// Writes what the object says of itself into its attributes, and refuses contradictions.
+fn describe(object: &ManagedObject, attributes: &mut Attributes) -> Result<KeyFormatType> {
+    if let ManagedObject::Certificate(it) = object {
+        describe_certificate(&it.certificate_value, attributes);
+        attributes.set(Attribute::CertificateType(it.certificate_type));
+        return Ok(KeyFormatType::X_509);
+    }
+    if let ManagedObject::OpaqueObject(it) = object {
+        describe_opaque(it.opaque_data_type, attributes);
+        return Ok(KeyFormatType::Opaque);
+    }
+    let Some(block) = object.key_block() else { return Ok(KeyFormatType::Opaque) };
+    describe_key(object.object_type(), block, attributes)?;
+    let is_key = object.object_type() != ObjectType::SecretData;
+    if is_key && !attributes.has(AttributeKind::CryptographicUsageMask) {
+        return Err(Error::new(
+            ResultReason::InvalidMessage,
+            "a key needs the attribute Cryptographic Usage Mask",
+        ));
+    }
+    attributes.set(Attribute::KeyFormatType(block.key_format_type));
+    Ok(block.key_format_type)
+}
+
+fn describe_opaque(kind: OpaqueDataType, attributes: &mut Attributes) {
+    attributes.set(Attribute::OpaqueDataType(kind));
+}
+
+/// Algorithm, length and curve: those of the key block, of the key itself and of the attributes
+/// must agree, and the attributes get what they lack.
+fn describe_key(
+    object_type: ObjectType,
+    block: &KeyBlock,
+    attributes: &mut Attributes,
+) -> Result<()> {
+    let facts = facts(object_type, block)?;
+    let algorithm = block.cryptographic_algorithm.or(facts.and_then(|facts| facts.algorithm));
+    let length = block.cryptographic_length.or(facts.map(|facts| facts.length));
+    if let Some(algorithm) = algorithm {
+        match attributes.cryptographic_algorithm() {
+            Some(said) if !same_family(said, algorithm) => {
+                return Err(contradiction("Cryptographic Algorithm", said, algorithm));
+            }
+            Some(_) => {}
+            None => attributes.set(Attribute::CryptographicAlgorithm(algorithm)),
+        }
+    }
+    if let Some(length) = length {
+        match attributes.cryptographic_length() {
+            Some(said) if said != length => {
+                return Err(contradiction("Cryptographic Length", said, length));
+            }
+            Some(_) => {}
+            None => attributes.set(Attribute::CryptographicLength(length)),
+        }
+    }
+    if let Some(curve) = facts.and_then(|facts| facts.curve)
+        && !attributes.has(AttributeKind::CryptographicDomainParameters)
+    {
+        let parameters = kmip::attribute::CryptographicDomainParameters {
+            qlength: None,
+            recommended_curve: Some(curve),
+        };
+        attributes.set(Attribute::CryptographicDomainParameters(parameters));
+    }
+    Ok(())
+}
+
+/// What the key says of itself; nothing where it is wrapped, elsewhere, or of an algorithm that is
+/// only kept here.
+fn facts(object_type: ObjectType, block: &KeyBlock) -> Result<Option<Facts>> {
+    let Some(material) = block.material().filter(|_| block.key_wrapping_data.is_none()) else {
+        return Ok(None);
+    };
+    if block.key_format_type == KeyFormatType::Opaque {
+        return Ok(None);
+    }
+    match Key::read(object_type, block.key_format_type, material) {
+        Ok(key) => Ok(Some(key.facts())),
+        Err(_) if is_only_kept(block.cryptographic_algorithm) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Algorithms whose keys are kept and given back, and not looked into.
+fn is_only_kept(algorithm: Option<CryptographicAlgorithm>) -> bool {
+    use CryptographicAlgorithm as Algorithm;
+    algorithm.is_some_and(|algorithm| {
+        !matches!(
+            algorithm,
+            Algorithm::RSA
+                | Algorithm::EC
+                | Algorithm::ECDSA
+                | Algorithm::ECDH
+                | Algorithm::Ed25519
+                | Algorithm::AES
+        )
+    })
+}
+
+/// Whether two algorithms name the same kind of key: curves have several names.
+fn same_family(one: CryptographicAlgorithm, other: CryptographicAlgorithm) -> bool {
+    use CryptographicAlgorithm as Algorithm;
+    let curve = |algorithm| {
+        matches!(
+            algorithm,
+            Algorithm::EC
+                | Algorithm::ECDSA
+                | Algorithm::ECDH
+                | Algorithm::ECMQV
+                | Algorithm::Ed25519
+        )
+    };
+    one == other || (curve(one) && curve(other))
+}
+
+fn contradiction(what: &str, said: impl std::fmt::Debug, is: impl std::fmt::Debug) -> Error {
+    Error::new(
+        ResultReason::InvalidAttributeValue,
+        format!("the attribute {what} says {said:?}; the key says {is:?}"),
+    )
+}
+
+/// The bytes whose digest is told.
+fn digested(object: &ManagedObject) -> Secret {
+    let bytes = match object {
+        ManagedObject::Certificate(it) => it.certificate_value.to_vec(),
+        ManagedObject::OpaqueObject(it) => it.opaque_data_value.to_vec(),
+        other => match other.key_block().and_then(|block| block.key_value.as_ref()) {
+            Some(KeyValue::Structure { material: KeyMaterial::Bytes(bytes), .. }) => bytes.to_vec(),
+            Some(KeyValue::Structure {
+                material: KeyMaterial::TransparentSymmetricKey(it),
+                ..
+            }) => it.key.to_vec(),
+            Some(KeyValue::Wrapped(bytes)) => bytes.to_vec(),
+            Some(value @ KeyValue::Structure { .. }) => {
+                let encoded = value.to_ttlv(kmip::Version::V2_1);
+                encoded.map(|bytes| bytes.to_vec()).unwrap_or_default()
+            }
+            None => Vec::new(),
+        },
+    };
+    Secret::new(bytes)
+}
+
+/// An attribute of one text.
+type MakeAttribute = fn(String) -> Attribute;
+
+/// What a certificate says, as attributes. One that cannot be read is kept all the same.
+fn describe_certificate(der: &[u8], attributes: &mut Attributes) {
+    let length = i32::try_from(der.len()).unwrap_or(i32::MAX);
+    attributes.set(Attribute::CertificateLength(length));
+    let Ok(read) = certificate::Certificate::parse(der) else { return };
+    let parts: &[(NamePart, MakeAttribute, MakeAttribute)] = &[
+        (NamePart::CommonName, Attribute::CertificateSubjectCN, Attribute::CertificateIssuerCN),
+        (NamePart::Organization, Attribute::CertificateSubjectO, Attribute::CertificateIssuerO),
+        (
+            NamePart::OrganizationalUnit,
+            Attribute::CertificateSubjectOU,
+            Attribute::CertificateIssuerOU,
+        ),
+        (NamePart::Country, Attribute::CertificateSubjectC, Attribute::CertificateIssuerC),
+        (NamePart::State, Attribute::CertificateSubjectST, Attribute::CertificateIssuerST),
+        (NamePart::Locality, Attribute::CertificateSubjectL, Attribute::CertificateIssuerL),
+        (NamePart::Email, Attribute::CertificateSubjectEmail, Attribute::CertificateIssuerEmail),
+    ];
+    for (part, of_subject, of_issuer) in parts {
+        for text in read.subject.all(*part) {
+            attributes.add(of_subject(text.to_owned()));
+        }
+        for text in read.issuer.all(*part) {
+            attributes.add(of_issuer(text.to_owned()));
+        }
+    }
+    if let Some(facts) = read.key
+        && !attributes.has(AttributeKind::CryptographicLength)
+    {
+        let length = i32::try_from(facts.bits).unwrap_or(i32::MAX);
+        attributes.set(Attribute::CryptographicLength(length));
+        if facts.curve().is_none() {
+            let algorithm = CryptographicAlgorithm::RSA;
+            attributes.set(Attribute::CryptographicAlgorithm(algorithm));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Encrypt: data under a key, whole or in parts (KMIP 2.1 section 6.1.17).
+
+use kmip::Version;
+use kmip::attribute::CryptographicParameters;
+use kmip::enumerations::{CryptographicUsageMask, ResultReason};
+use kmip::operation::{EncryptRequest, EncryptResponse};
+use kmip::wire::Bytes;
+use kms_crypto::symmetric::Sealed;
+
+use super::{Operation, Target};
+use crate::access::{
+    ACTIVE, Authorized, Grants, KEYS, Needs, Permission, Role, Row, Window, role,
+};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::mechanism::{self, Choice, Sides};
+use crate::stream::{Part, Running};
+
+pub(super) struct Encrypt;
+
+type Subject = Authorized<Encrypt, role::Subject>;
+
+impl Operation for Encrypt {
+    type Request = EncryptRequest;
+    type Response = EncryptResponse;
+    const ROLES: &'static [Row] = &[Row::new(Role::Subject, Needs::Grant(Permission::Encrypt))
+        .states(ACTIVE)
+        .usage(CryptographicUsageMask::Encrypt, Window::Protect)
+        .types(KEYS)];
+    const WRITES: bool = false;
+
+    async fn targets(context: &mut Context<'_>, request: &EncryptRequest) -> Result<Vec<Target>> {
+        let id = context.resolve(request.unique_identifier.as_ref()).await?;
+        Ok(vec![Target::new(Role::Subject, id)])
+    }
+
+    async fn run(
+        context: &mut Context<'_>,
+        mut objects: Grants<Self>,
+        request: EncryptRequest,
+    ) -> Result<EncryptResponse> {
+        let subject = objects.take::<role::Subject>()?;
+        let correlation = request.correlation_value.as_deref();
+        match Part::of(correlation, request.init_indicator, request.final_indicator)? {
+            Part::Whole => whole(context, &subject, request).await,
+            Part::First => first(context, &subject, &request).await,
+            Part::Next { stream, last } => next(context, &subject, (stream, last), &request),
+        }
+    }
+}
+
+/// Clients send empty byte strings for what is not there.
+pub(super) fn given(bytes: Option<&Bytes>) -> Option<&[u8]> {
+    bytes.map(|bytes| &**bytes).filter(|bytes| !bytes.is_empty())
+}
+
+pub(super) fn missing_data() -> Error {
+    Error::new(ResultReason::InvalidMessage, "the request has no Data")
+}
+
+/// KMIP 1.2 and 1.3 have no field for the authentication tag: there it ends the data.
+pub(super) fn tag_ends_data(version: Version) -> bool {
+    version < Version::V1_4
+}
+
+/// The mechanism that is meant, for a key that can be used.
+pub(super) fn chosen<'a, O>(
+    subject: &'a Authorized<O, role::Subject>,
+    parameters: Option<&'a CryptographicParameters>,
+    iv: Option<&[u8]>,
+) -> Result<Choice<'a>> {
+    let record = subject.record();
+    if record.key_block.key_wrapping_data.is_some() {
+        return Err(Error::new(
+            ResultReason::KeyValueNotPresent,
+            "the key is kept wrapped, so that it cannot be used; import it unwrapped",
+        ));
+    }
+    mechanism::choose(&record.attributes, parameters, iv)
+}
+
+async fn whole(
+    context: &Context<'_>,
+    subject: &Subject,
+    request: EncryptRequest,
+) -> Result<EncryptResponse> {
+    let Bytes(data) = request.data.ok_or_else(missing_data)?;
+    let own_iv = given(request.iv_counter_nonce.as_ref());
+    let choice = chosen(subject, request.cryptographic_parameters.as_ref(), own_iv)?;
+    let made = made_iv(context, subject, &choice, own_iv).await?;
+    let iv = own_iv.or(made.as_deref()).unwrap_or_default();
+    let aad = given(request.authenticated_encryption_additional_data.as_ref());
+    let sides = Sides { iv, aad: aad.unwrap_or_default() };
+    let Sealed { mut data, tag } = choice.encrypt(&subject.open(context)?, sides, data)?;
+    let mut authenticated_encryption_tag = None;
+    if choice.authenticates() {
+        if tag_ends_data(context.version) {
+            data.extend_from_slice(&tag);
+        } else {
+            authenticated_encryption_tag = Some(Bytes(tag.to_vec()));
+        }
+    }
+    Ok(EncryptResponse {
+        unique_identifier: subject.id().to_owned(),
+        data: Some(Bytes(data)),
+        iv_counter_nonce: made.map(Bytes),
+        correlation_value: None,
+        authenticated_encryption_tag,
+    })
+}
+
+/// A fresh IV where one is needed, counted where two that are equal would give texts away.
+async fn made_iv(
+    context: &Context<'_>,
+    subject: &Subject,
+    choice: &Choice<'_>,
+    given: Option<&[u8]>,
+) -> Result<Option<Vec<u8>>> {
+    let made = choice.make_iv(given)?;
+    if made.is_some() && choice.counts_nonces() {
+        context.service.count_random_nonce(subject.object()).await?;
+    }
+    Ok(made)
+}
+
+async fn first(
+    context: &Context<'_>,
+    subject: &Subject,
+    request: &EncryptRequest,
+) -> Result<EncryptResponse> {
+    let own_iv = given(request.iv_counter_nonce.as_ref());
+    let choice = chosen(subject, request.cryptographic_parameters.as_ref(), own_iv)?;
+    let made = made_iv(context, subject, &choice, own_iv).await?;
+    let iv = own_iv.or(made.as_deref()).unwrap_or_default();
+    let aad = given(request.authenticated_encryption_additional_data.as_ref());
+    let sides = Sides { iv, aad: aad.unwrap_or_default() };
+    let limit = context.service.policy.held_back_max;
+    let mut stream = choice.encryptor(&subject.open(context)?, sides, limit)?;
+    let input = request.data.as_deref().unwrap_or_default();
+    let mut output = Vec::with_capacity(input.len());
+    stream.update(input, &mut output).map_err(mechanism::failure)?;
+    let correlation = context.service.streams.keep(Running {
+        user: context.principal.user().to_owned(),
+        key: subject.id().to_owned(),
+        encrypts: true,
+        stream,
+        tag: Vec::new(),
+        tag_length: 0,
+        touched: context.now,
+    })?;
+    Ok(EncryptResponse {
+        unique_identifier: subject.id().to_owned(),
+        data: Some(output).filter(|data| !data.is_empty()).map(Bytes),
+        iv_counter_nonce: made.map(Bytes),
+        correlation_value: Some(Bytes(correlation)),
+        authenticated_encryption_tag: None,
+    })
+}
+
+/// A part after the first. The key was authorised again: one revoked in between is refused by now.
+fn next(
+    context: &Context<'_>,
+    subject: &Subject,
+    (value, last): (&[u8], bool),
+    request: &EncryptRequest,
+) -> Result<EncryptResponse> {
+    if given(request.authenticated_encryption_additional_data.as_ref()).is_some() {
+        return Err(late("additional data"));
+    }
+    let streams = &context.service.streams;
+    let who = (context.principal.user(), subject.id());
+    let mut running = streams.take(value, who, true, context.now)?;
+    let input = request.data.as_deref().unwrap_or_default();
+    let mut output = Vec::with_capacity(input.len());
+    running.stream.update(input, &mut output).map_err(mechanism::failure)?;
+    let mut response = EncryptResponse {
+        unique_identifier: subject.id().to_owned(),
+        data: None,
+        iv_counter_nonce: None,
+        correlation_value: None,
+        authenticated_encryption_tag: None,
+    };
+    if last {
+        let tag = running.stream.finish(&[], &mut output).map_err(mechanism::failure)?;
+        if tag_ends_data(context.version) {
+            output.extend_from_slice(&tag);
+        } else if !tag.is_empty() {
+            response.authenticated_encryption_tag = Some(Bytes(tag.to_vec()));
+        }
+    } else {
+        running.touched = context.now;
+        streams.keep_as(value.to_vec(), running)?;
+        response.correlation_value = Some(Bytes(value.to_vec()));
+    }
+    response.data = Some(output).filter(|data| last || !data.is_empty()).map(Bytes);
+    Ok(response)
+}
+
+/// What must come with the first part.
+pub(super) fn late(what: &str) -> Error {
+    Error::new(
+        ResultReason::InvalidMessage,
+        format!("{what} must come with the first part of a multi-part operation"),
+    )
+}

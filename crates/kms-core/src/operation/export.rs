@@ -1,0 +1,50 @@
+//! Export: the object with its attributes, in whatever state (KMIP 2.1 section 6.1.19).
+
+use kmip::operation::{ExportRequest, ExportResponse};
+
+use super::get::{TAKE_OUT, opened, targets};
+use super::{Operation, Target};
+use crate::access::{Grants, Row, role};
+use crate::attribute_rules::view;
+use crate::context::Context;
+use crate::deliver::{Wanted, deliver};
+use crate::error::Result;
+
+pub(super) struct Export;
+
+impl Operation for Export {
+    type Request = ExportRequest;
+    type Response = ExportResponse;
+    const ROLES: &'static [Row] = TAKE_OUT;
+    const WRITES: bool = false;
+
+    async fn targets(context: &mut Context<'_>, request: &ExportRequest) -> Result<Vec<Target>> {
+        let id = context.resolve(request.unique_identifier.as_ref()).await?;
+        let wrapping = request.key_wrapping_specification.as_ref();
+        targets(context, id, wrapping).await
+    }
+
+    async fn run(
+        context: &mut Context<'_>,
+        mut objects: Grants<Self>,
+        request: ExportRequest,
+    ) -> Result<ExportResponse> {
+        let subject = objects.take::<role::Subject>()?;
+        let key = opened(context, objects.maybe::<role::WrappingKey>())?;
+        let wanted = Wanted {
+            format: request.key_format_type,
+            wrap_type: request.key_wrap_type,
+            compression: request.key_compression_type,
+            wrapping: request.key_wrapping_specification.as_ref(),
+        };
+        let material = subject.open(context)?;
+        let (id, record) = (subject.id(), subject.record());
+        let object = deliver(context, id, record, material, (&wanted, key.as_ref()))?;
+        Ok(ExportResponse {
+            object_type: record.object_type,
+            unique_identifier: id.to_owned(),
+            attributes: view(id, record, context.now),
+            object,
+        })
+    }
+}

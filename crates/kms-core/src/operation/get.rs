@@ -1,0 +1,89 @@
+//! Get: the object itself (KMIP 2.1 section 6.1.20).
+
+use kmip::enumerations::CryptographicUsageMask;
+use kmip::object::KeyWrappingSpecification;
+use kmip::operation::{GetRequest, GetResponse};
+
+use super::{Operation, Target};
+use crate::access::{
+    ACTIVE, Authorized, Grants, KEYS, Needs, Permission, Role, Row, Window, role,
+};
+use crate::context::Context;
+use crate::deliver::{Wanted, WrappingKey, deliver};
+use crate::error::Result;
+
+pub(super) struct Get;
+
+/// Taking a key out: the right to the key, and, where it is wrapped, the right to encrypt under the
+/// wrapping key: nobody uses another's key as an oracle.
+pub(super) const TAKE_OUT: &[Row] = &[
+    Row::new(Role::Subject, Needs::Grant(Permission::Get)),
+    Row::new(Role::WrappingKey, Needs::Grant(Permission::Encrypt))
+        .states(ACTIVE)
+        .usage(CryptographicUsageMask::WrapKey, Window::Protect)
+        .types(KEYS),
+];
+
+impl Operation for Get {
+    type Request = GetRequest;
+    type Response = GetResponse;
+    const ROLES: &'static [Row] = TAKE_OUT;
+    const WRITES: bool = false;
+
+    async fn targets(context: &mut Context<'_>, request: &GetRequest) -> Result<Vec<Target>> {
+        let id = context.resolve(request.unique_identifier.as_ref()).await?;
+        let wrapping = request.key_wrapping_specification.as_ref();
+        targets(context, id, wrapping).await
+    }
+
+    async fn run(
+        context: &mut Context<'_>,
+        mut objects: Grants<Self>,
+        request: GetRequest,
+    ) -> Result<GetResponse> {
+        let subject = objects.take::<role::Subject>()?;
+        let key = opened(context, objects.maybe::<role::WrappingKey>())?;
+        let wanted = Wanted {
+            format: request.key_format_type,
+            wrap_type: request.key_wrap_type,
+            compression: request.key_compression_type,
+            wrapping: request.key_wrapping_specification.as_ref(),
+        };
+        let material = subject.open(context)?;
+        let (id, record) = (subject.id(), subject.record());
+        let object = deliver(context, id, record, material, (&wanted, key.as_ref()))?;
+        Ok(GetResponse {
+            object_type: record.object_type,
+            unique_identifier: id.to_owned(),
+            object,
+        })
+    }
+}
+
+/// The key that is asked for, and the one that is to wrap it.
+pub(super) async fn targets(
+    context: &mut Context<'_>,
+    id: String,
+    wrapping: Option<&KeyWrappingSpecification>,
+) -> Result<Vec<Target>> {
+    let mut targets = vec![Target::new(Role::Subject, id)];
+    let information = wrapping.and_then(|it| it.encryption_key_information.as_ref());
+    if let Some(information) = information {
+        let id = context.resolve(Some(&information.unique_identifier)).await?;
+        targets.push(Target::new(Role::WrappingKey, id));
+    }
+    Ok(targets)
+}
+
+/// The wrapping key, opened.
+pub(super) fn opened<O, R>(
+    context: &Context<'_>,
+    key: Option<Authorized<O, R>>,
+) -> Result<Option<WrappingKey>> {
+    let Some(key) = key else { return Ok(None) };
+    Ok(Some(WrappingKey {
+        id: key.id().to_owned(),
+        algorithm: key.record().attributes.cryptographic_algorithm(),
+        material: key.open(context)?,
+    }))
+}

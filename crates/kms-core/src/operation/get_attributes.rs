@@ -1,0 +1,66 @@
+//! Get Attributes (KMIP 2.1 section 6.1.22).
+
+use kmip::attribute::{AttributeName, Attributes};
+use kmip::operation::{GetAttributesRequest, GetAttributesResponse};
+
+use super::{Operation, Target};
+use crate::access::{ANY_STATE, Grants, Needs, Permission, Role, Row, role};
+use crate::attribute_rules::{OWN_VENDOR, meant, owner_attribute, view};
+use crate::context::Context;
+use crate::error::Result;
+
+pub(super) struct GetAttributes;
+
+/// Finding an object and reading what is said about it are one right.
+pub(super) const READ_ATTRIBUTES: &[Row] =
+    &[Row::new(Role::Subject, Needs::Grant(Permission::Locate)).states(ANY_STATE)];
+
+impl Operation for GetAttributes {
+    type Request = GetAttributesRequest;
+    type Response = GetAttributesResponse;
+    const ROLES: &'static [Row] = READ_ATTRIBUTES;
+    const WRITES: bool = false;
+
+    async fn targets(
+        context: &mut Context<'_>,
+        request: &GetAttributesRequest,
+    ) -> Result<Vec<Target>> {
+        let id = context.resolve(request.unique_identifier.as_ref()).await?;
+        Ok(vec![Target::new(Role::Subject, id)])
+    }
+
+    async fn run(
+        context: &mut Context<'_>,
+        mut objects: Grants<Self>,
+        request: GetAttributesRequest,
+    ) -> Result<GetAttributesResponse> {
+        let subject = objects.take::<role::Subject>()?;
+        let mut all = view(subject.id(), subject.record(), context.now);
+        let attributes = if request.names.is_empty() {
+            all
+        } else {
+            let names: Vec<_> = request.names.into_iter().map(meant).collect();
+            if names.iter().any(is_own) {
+                all.add(owner_attribute(subject.record()));
+            }
+            chosen(&all, &names)
+        };
+        Ok(GetAttributesResponse { unique_identifier: subject.id().to_owned(), attributes })
+    }
+}
+
+fn is_own(name: &AttributeName) -> bool {
+    matches!(name, AttributeName::Vendor { vendor, .. } if vendor == OWN_VENDOR)
+}
+
+/// Those that were asked for and are there, in the order of the request.
+fn chosen(all: &Attributes, names: &[AttributeName]) -> Attributes {
+    let mut chosen = Attributes::new();
+    for (place, name) in names.iter().enumerate() {
+        let repeated = names.iter().take(place).any(|before| before == name);
+        if !repeated {
+            all.named(name).for_each(|it| chosen.add(it.clone()));
+        }
+    }
+    chosen
+}

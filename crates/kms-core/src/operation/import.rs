@@ -1,0 +1,96 @@
+//! Import: an object with its attributes and its identifier (KMIP 2.1 section 6.1.27).
+
+use kmip::enumerations::{CryptographicUsageMask, KeyWrapType, ResultReason};
+use kmip::operation::{ImportRequest, ImportResponse};
+
+use super::get::opened;
+use super::{Operation, Target};
+use crate::access::{
+    ANY_STATE, Grants, KEYS, Needs, PROCESS, Permission, Role, Row, Window, role,
+};
+use crate::attribute_rules::{Origin, admit, take_chosen_id};
+use crate::context::{Context, new_id};
+use crate::deliver::unwrap;
+use crate::error::{Error, Result};
+use crate::material::new_object;
+
+pub(super) struct Import;
+
+impl Operation for Import {
+    type Request = ImportRequest;
+    type Response = ImportResponse;
+    const ROLES: &'static [Row] = &[
+        // The object that is replaced, where there is one.
+        Row::new(Role::Subject, Needs::Grant(Permission::Import)).states(ANY_STATE).optional(),
+        Row::new(Role::UnwrappingKey, Needs::Grant(Permission::Decrypt))
+            .states(PROCESS)
+            .usage(CryptographicUsageMask::UnwrapKey, Window::Process)
+            .types(KEYS),
+    ];
+    const CREATES: bool = true;
+
+    async fn targets(context: &mut Context<'_>, request: &ImportRequest) -> Result<Vec<Target>> {
+        let mut targets = Vec::new();
+        if request.replace_existing == Some(true) {
+            targets.push(Target::new(Role::Subject, request.unique_identifier.clone()));
+        }
+        let block = request.object.key_block();
+        let wrapping = block.and_then(|block| block.key_wrapping_data.as_ref());
+        let information = wrapping.and_then(|data| data.encryption_key_information.as_ref());
+        if request.key_wrap_type == Some(KeyWrapType::NotWrapped)
+            && let Some(information) = information
+        {
+            let id = context.resolve(Some(&information.unique_identifier)).await?;
+            targets.push(Target::new(Role::UnwrappingKey, id));
+        }
+        Ok(targets)
+    }
+
+    async fn run(
+        context: &mut Context<'_>,
+        mut objects: Grants<Self>,
+        request: ImportRequest,
+    ) -> Result<ImportResponse> {
+        let mut object = request.object;
+        let object_type = object.object_type();
+        if request.object_type.is_some_and(|said| said != object_type) {
+            return Err(Error::new(
+                ResultReason::InvalidField,
+                format!("Object Type says {:?}; {object_type:?} follows", request.object_type),
+            ));
+        }
+        let existing = objects.maybe::<role::Subject>();
+        let key = opened(context, objects.maybe::<role::UnwrappingKey>())?;
+        if request.key_wrap_type == Some(KeyWrapType::NotWrapped)
+            && let Some(block) = object.key_block_mut()
+            && block.key_wrapping_data.is_some()
+        {
+            let key = key.ok_or_else(|| {
+                Error::new(
+                    ResultReason::WrappingObjectNotFound,
+                    "the Key Wrapping Data names no key to unwrap with",
+                )
+            })?;
+            unwrap(context, block, &key)?;
+        }
+        let mut attributes = admit(object_type, request.attributes, Origin::Imported)?;
+        // The request's own field is the identifier, whatever the attributes say.
+        take_chosen_id(&mut attributes);
+        let mut new = new_object(context, object, attributes)?;
+        let id = request.unique_identifier;
+        match existing {
+            Some(existing) => {
+                // Its owner stays its owner, and what was granted stays granted.
+                new.record.owner.clone_from(&existing.record().owner);
+                new.record.grant_epochs.clone_from(&existing.record().grant_epochs);
+                context.unit.replace(existing.object(), new.record, new.material);
+                Ok(ImportResponse { unique_identifier: id })
+            }
+            None => {
+                let id = new_id(Some(id).filter(|id| !id.is_empty()))?;
+                context.unit.insert(&id, new.record, new.material)?;
+                Ok(ImportResponse { unique_identifier: id })
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The operations: one file each, listed once in `handlers!`.
+//!
+//! Every request takes the same way: policy, access, handler. A handler sees objects only as
+//! `Authorized`, and neither encodings nor HTTP.
+
+use kmip::enumerations::UniqueIdentifierCode as Produced;
+use kmip::operation::{Request, Response};
+
+use crate::access::{self, Grants, Role, Row};
+use crate::context::Context;
+use crate::error::Result;
+use crate::policy;
+
+/// An object that a request names, and its part in the operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// Its part.
+    pub(crate) role: Role,
+    /// Which object.
+    pub(crate) id: String,
+    /// Whether the other half of its pair is reached too.
+    pub(crate) cascade: bool,
+}
+
+impl Target {
+    /// An object alone.
+    pub(crate) fn new(role: Role, id: String) -> Self {
+        Self { role, id, cascade: false }
+    }
+}
+
+/// What an operation means. Its constants are its row in the tables.
+pub(crate) trait Operation: Sized {
+    /// What is asked.
+    type Request: Clone + Send + Sync;
+    /// What is answered.
+    type Response: Send;
+    /// What each role asks of caller and object.
+    const ROLES: &'static [Row];
+    /// Whether it makes objects, which policy may keep to some users.
+    const CREATES: bool = false;
+    /// Whether it writes, so that it is tried again when another request came between.
+    const WRITES: bool = true;
+
+    /// The objects that the request names, in their roles.
+    fn targets(
+        context: &mut Context<'_>,
+        request: &Self::Request,
+    ) -> impl Future<Output = Result<Vec<Target>>> + Send;
+
+    /// Does it.
+    fn run(
+        context: &mut Context<'_>,
+        objects: Grants<Self>,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Self::Response>> + Send;
+}
+
+/// The way of every request: policy, access, handler.
+async fn run<O: Operation>(context: &mut Context<'_>, request: O::Request) -> Result<O::Response> {
+    if O::CREATES {
+        policy::may_create(context)?;
+    }
+    let objects = access::authorize::<O>(context, &request).await?;
+    O::run(context, objects, request).await
+}
+
+macro_rules! handlers {
+    ($($name:ident => $module:ident,)*) => {
+        $(mod $module;)*
+
+        /// Runs one request.
+        pub(crate) async fn dispatch(
+            context: &mut Context<'_>,
+            request: Request,
+        ) -> Result<Response> {
+            match request {
+                $(Request::$name(request) =>
+                    run::<$module::$name>(context, request).await.map(Response::$name),)*
+            }
+        }
+
+        /// Whether the request writes, and so may meet another that does.
+        pub(crate) fn writes(request: &Request) -> bool {
+            match request {
+                $(Request::$name(_) => <$module::$name as Operation>::WRITES,)*
+            }
+        }
+
+        /// Every operation with its rows, by name: for the reference page and the access matrix.
+        pub const ACCESS: &[(&str, &[Row])] =
+            &[$((stringify!($name), <$module::$name as Operation>::ROLES),)*];
+    };
+}
+
+handlers! {
+    Create => create,
+    CreateKeyPair => create_key_pair,
+    Register => register,
+    Import => import,
+    Export => export,
+    Get => get,
+    GetAttributes => get_attributes,
+    GetAttributeList => get_attribute_list,
+    AddAttribute => add_attribute,
+    SetAttribute => set_attribute,
+    ModifyAttribute => modify_attribute,
+    DeleteAttribute => delete_attribute,
+    Locate => locate,
+    Activate => activate,
+    Revoke => revoke,
+    Destroy => destroy,
+    Encrypt => encrypt,
+    Decrypt => decrypt,
+    Rekey => rekey,
+    RekeyKeyPair => rekey_key_pair,
+    Query => query,
+    DiscoverVersions => discover_versions,
+}
+
+/// What a response sets the ID Placeholder to, and the codes that later requests call it by.
+pub(crate) fn produced(response: &Response) -> Vec<(Produced, &str)> {
+    match response {
+        Response::Create(it) => vec![(Produced::Create, it.unique_identifier.as_str())],
+        Response::Register(it) => vec![(Produced::Register, it.unique_identifier.as_str())],
+        Response::Import(it) => vec![(Produced::Import, it.unique_identifier.as_str())],
+        Response::Rekey(it) => vec![(Produced::ReKey, it.unique_identifier.as_str())],
+        Response::CreateKeyPair(it) => vec![
+            (Produced::CreateKeyPairPrivateKey, it.private_key_unique_identifier.as_str()),
+            (Produced::CreateKeyPairPublicKey, it.public_key_unique_identifier.as_str()),
+        ],
+        Response::RekeyKeyPair(it) => vec![
+            (Produced::ReKeyKeyPairPrivateKey, it.private_key_unique_identifier.as_str()),
+            (Produced::ReKeyKeyPairPublicKey, it.public_key_unique_identifier.as_str()),
+        ],
+        Response::Locate(it) => match it.unique_identifiers.as_slice() {
+            [one] => vec![(Produced::Locate, one.as_str())],
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}

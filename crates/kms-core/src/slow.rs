@@ -1,0 +1,72 @@
+//! Slow work, such as making RSA keys: a bounded queue and threads of the lowest priority, so that
+//! it never stands in the way of requests that are quick. It must never know what the work is.
+
+use std::sync::{Arc, Mutex, mpsc};
+
+use kmip::enumerations::ResultReason;
+use tokio::sync::oneshot;
+
+use crate::error::{Error, Result};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// How many jobs may wait.
+const QUEUE_LENGTH: usize = 256;
+/// The lowest priority there is.
+const NICE: i32 = 19;
+
+/// The queue.
+pub(crate) struct Slow {
+    jobs: mpsc::SyncSender<Job>,
+}
+
+impl Slow {
+    /// Starts `threads` threads; they end with the queue.
+    pub(crate) fn start(threads: usize) -> Result<Self> {
+        let (jobs, queue) = mpsc::sync_channel::<Job>(QUEUE_LENGTH);
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..threads.max(1) {
+            let queue = Arc::clone(&queue);
+            let name = format!("slow-{number}");
+            let thread = std::thread::Builder::new().name(name).spawn(move || work(&queue));
+            thread.map_err(Error::internal)?;
+        }
+        Ok(Self { jobs })
+    }
+
+    /// Does `work` there, and waits for it without holding a thread.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let (answer, result) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            // A caller that has gone away needs no answer.
+            drop(answer.send(work()));
+        });
+        self.jobs.try_send(job).map_err(|_full| {
+            Error::new(
+                ResultReason::ServerLimitExceeded,
+                "too many keys are being made at once; try again in a while",
+            )
+        })?;
+        result.await.map_err(Error::internal)
+    }
+}
+
+fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+    // On Linux the priority is the thread's own. A system that refuses only makes this less polite.
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "slow work keeps the normal priority");
+    }
+    loop {
+        let job = match queue.lock() {
+            Ok(queue) => queue.recv(),
+            Err(_poisoned) => return,
+        };
+        match job {
+            Ok(job) => job(),
+            Err(mpsc::RecvError) => return,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Multi-part operations: what is between the parts, by Correlation Value (KMIP 2.1 section 6.1.21).
+//!
+//! Each stream belongs to the user, key and operation that began it; their number and age are
+//! bounded. It must never give a stream to anybody else.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use kmip::enumerations::ResultReason;
+use kms_crypto::random;
+use kms_crypto::symmetric::Stream;
+
+use crate::error::{Error, Result};
+
+/// How long a stream waits for its next part, in seconds.
+const IDLE_MAX: i64 = 300;
+const CORRELATION_LENGTH: usize = 16;
+
+/// One multi-part operation under way.
+pub(crate) struct Running {
+    /// Who began it.
+    pub(crate) user: String,
+    /// Under which key.
+    pub(crate) key: String,
+    /// Whether it encrypts.
+    pub(crate) encrypts: bool,
+    /// The cipher, with what it has seen so far.
+    pub(crate) stream: Box<dyn Stream>,
+    /// The tag that the end is verified with, where the first part brought it.
+    pub(crate) tag: Vec<u8>,
+    /// The length that the tag must have; 0 where there is none.
+    pub(crate) tag_length: usize,
+    /// When its last part came, in seconds since the Unix epoch.
+    pub(crate) touched: i64,
+}
+
+/// All of them.
+pub(crate) struct Streams {
+    running: Mutex<HashMap<Vec<u8>, Running>>,
+    max: usize,
+}
+
+impl Streams {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { running: Mutex::default(), max }
+    }
+
+    /// Keeps a stream until its next part; the value it is called by.
+    pub(crate) fn keep(&self, stream: Running) -> Result<Vec<u8>> {
+        let value = random::bytes::<CORRELATION_LENGTH>().map_err(Error::internal)?.to_vec();
+        self.keep_as(value.clone(), stream)?;
+        Ok(value)
+    }
+
+    /// Keeps a stream under the value that it had before.
+    pub(crate) fn keep_as(&self, value: Vec<u8>, stream: Running) -> Result<()> {
+        let mut running = self.running.lock().map_err(|_poisoned| lost())?;
+        let now = stream.touched;
+        running.retain(|_, it| now.saturating_sub(it.touched) <= IDLE_MAX);
+        if running.len() >= self.max {
+            return Err(Error::new(
+                ResultReason::ServerLimitExceeded,
+                "too many multi-part operations are under way; finish one, or try again later",
+            ));
+        }
+        running.insert(value, stream);
+        Ok(())
+    }
+
+    /// Takes the stream out for its next part. One that fails is not put back.
+    pub(crate) fn take(
+        &self,
+        value: &[u8],
+        (user, key): (&str, &str),
+        encrypts: bool,
+        now: i64,
+    ) -> Result<Running> {
+        let mut running = self.running.lock().map_err(|_poisoned| lost())?;
+        let known = running.get(value).is_some_and(|it| {
+            it.user == user
+                && it.key == key
+                && it.encrypts == encrypts
+                && now.saturating_sub(it.touched) <= IDLE_MAX
+        });
+        if known { running.remove(value).ok_or_else(lost) } else { Err(lost()) }
+    }
+}
+
+/// Which part of a multi-part operation a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// All of it.
+    Whole,
+    /// The first, of several.
+    First,
+    /// One after the first: of the stream that this value calls.
+    Next {
+        /// The Correlation Value.
+        stream: &'a [u8],
+        /// Whether it is the last.
+        last: bool,
+    },
+}
+
+impl<'a> Part<'a> {
+    /// Reads the fields of a request. An empty Correlation Value is none.
+    pub(crate) fn of(
+        correlation: Option<&'a [u8]>,
+        init: Option<bool>,
+        last: Option<bool>,
+    ) -> Result<Self> {
+        let (init, last) = (init == Some(true), last == Some(true));
+        match correlation.filter(|value| !value.is_empty()) {
+            Some(_) if init => Err(Error::new(
+                ResultReason::InvalidMessage,
+                "the first part (Init Indicator) has no Correlation Value yet",
+            )),
+            Some(stream) => Ok(Part::Next { stream, last }),
+            None if init && !last => Ok(Part::First),
+            None => Ok(Part::Whole),
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::new(
+        ResultReason::InvalidCorrelationValue,
+        "no multi-part operation of yours has this Correlation Value; it ended or waited too long",
+    )
+}

@@ -1,0 +1,206 @@
+//! A unit of work: an overlay in memory over the store, committed at once or not at all.
+//!
+//! Operations read and write through it and never open a transaction. It remembers which versions
+//! it read; the store refuses the commit when one of them has changed since. Cryptography is done
+//! before the commit. It must never decide about rights.
+
+use std::sync::Arc;
+
+use kmip::stored::StoredRecord;
+use kmip::wire::Bytes;
+use kms_crypto::secret::Secret;
+use kms_store::{Row, Store, Write};
+
+use crate::access::Permission;
+use crate::context::refused_id;
+use crate::error::{Error, Result};
+use crate::grant;
+use crate::index;
+use crate::lifecycle;
+use crate::object::Object;
+use crate::vault::Vault;
+
+/// Reads and writes that belong together.
+pub(crate) struct Unit {
+    store: Store,
+    vault: Arc<Vault>,
+    drafts: Vec<Draft>,
+    reads: Vec<(String, Option<u64>)>,
+    writes: Vec<Write>,
+}
+
+/// What the unit has made of an object.
+struct Draft {
+    id: Arc<str>,
+    /// The stored version that it replaces; `None` for a new object.
+    base: Option<u64>,
+    /// `None`: removed, never to be used again.
+    object: Option<Object>,
+}
+
+impl Unit {
+    pub(crate) fn new(store: &Store, vault: &Arc<Vault>) -> Self {
+        Self {
+            store: store.clone(),
+            vault: Arc::clone(vault),
+            drafts: Vec::new(),
+            reads: Vec::new(),
+            writes: Vec::new(),
+        }
+    }
+
+    /// The object `id` as this unit sees it.
+    pub(crate) async fn object(&mut self, id: &str) -> Result<Option<Object>> {
+        if let Some(draft) = self.drafts.iter().find(|draft| &*draft.id == id) {
+            return Ok(draft.object.clone());
+        }
+        let cached = match self.store.cached(id) {
+            Some(cached) => Some(cached),
+            None => self.store.object(id).await.map_err(from_store)?,
+        };
+        let version = cached.as_ref().map(|cached| cached.row.version);
+        self.reads.push((id.to_owned(), version));
+        cached.map(|cached| Object::open_row(&self.vault, &cached)).transpose()
+    }
+
+    /// What `user` was granted on `object`, by name or as one of everybody.
+    pub(crate) async fn permissions(&self, object: &Object, user: &str) -> Result<Vec<Permission>> {
+        let mut permissions = Vec::new();
+        for user in [user, grant::EVERYBODY] {
+            let row = self.store.grant(object.id(), user).await.map_err(from_store)?;
+            let valid = row
+                .filter(|row| self.vault.is_valid(row, grant::epoch(object.record(), &row.user)));
+            permissions.extend(valid.iter().flat_map(|row| grant::parse(&row.permissions)));
+        }
+        Ok(permissions)
+    }
+
+    /// A new object. The identifier must never have been used; the commit makes sure of it.
+    pub(crate) fn insert(
+        &mut self,
+        id: &str,
+        record: StoredRecord,
+        material: Secret,
+    ) -> Result<Object> {
+        if self.drafts.iter().any(|draft| &*draft.id == id) {
+            return Err(refused_id(id));
+        }
+        let id: Arc<str> = id.into();
+        let object = Object::draft(Arc::clone(&id), 0, Arc::new(record)).with_material(material);
+        self.drafts.push(Draft { id, base: None, object: Some(object.clone()) });
+        Ok(object)
+    }
+
+    /// The object with another record; its material stays as it is.
+    pub(crate) fn update(&mut self, object: &Object, record: StoredRecord) -> Object {
+        self.draft(object, Some(object.with_record(record)))
+    }
+
+    /// The object with another record and other material.
+    pub(crate) fn replace(
+        &mut self,
+        object: &Object,
+        record: StoredRecord,
+        material: Secret,
+    ) -> Object {
+        self.draft(object, Some(object.with_record(record).with_material(material)))
+    }
+
+    /// The object with its material wiped.
+    pub(crate) fn wipe(&mut self, object: &Object, record: StoredRecord) -> Object {
+        self.draft(object, Some(object.with_record(record).without_material()))
+    }
+
+    /// Nothing is left of the object but its identifier, which is never used again.
+    pub(crate) fn remove(&mut self, object: &Object) {
+        self.draft(object, None);
+    }
+
+    /// A write beside the objects: grants and usage.
+    pub(crate) fn write(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    fn draft(&mut self, object: &Object, new: Option<Object>) -> Object {
+        let seen = new.clone().unwrap_or_else(|| object.clone());
+        match self.drafts.iter_mut().find(|draft| &*draft.id == object.id()) {
+            Some(draft) => draft.object = new,
+            None => self.drafts.push(Draft {
+                id: object.id_shared(),
+                base: Some(object.version()),
+                object: new,
+            }),
+        }
+        seen
+    }
+
+    /// Whether there is anything to commit.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.drafts.is_empty() && self.writes.is_empty()
+    }
+
+    /// Seals and stores all of it, or nothing. Answered only when it is on disk.
+    pub(crate) async fn commit(self) -> Result<()> {
+        if self.is_clean() {
+            return Ok(());
+        }
+        let mut writes = Vec::with_capacity(self.drafts.len().saturating_add(self.writes.len()));
+        let mut replaced = Vec::new();
+        for draft in self.drafts {
+            writes.extend(seal(&self.vault, &draft)?);
+            replaced.push(draft.id);
+        }
+        writes.extend(self.writes);
+        // A version that is replaced is checked by its own write.
+        let mut reads = self.reads;
+        reads.retain(|(id, version)| {
+            version.is_some() && !replaced.iter().any(|replaced| **replaced == **id)
+        });
+        self.store.commit(reads, writes).await.map_err(from_store)
+    }
+}
+
+fn seal(vault: &Vault, draft: &Draft) -> Result<Option<Write>> {
+    let id = &*draft.id;
+    let Some(object) = &draft.object else {
+        return Ok(draft.base.map(|expected| Write::Remove { id: id.to_owned(), expected }));
+    };
+    let version = draft.base.map_or(1, |base| base.saturating_add(1));
+    let mut record = object.record().clone();
+    let (material, generation) = match (object.fresh(), object.sealed()) {
+        (Some(fresh), _) => {
+            let generation = object.generation().saturating_add(1);
+            let (sealed, tag) =
+                vault.seal_material(id, record.object_type, generation, fresh.expose())?;
+            record.material_tag = Some(Bytes(tag));
+            (Some(sealed), generation)
+        }
+        (None, Some(cached)) => (cached.row.material.clone(), cached.row.material_generation),
+        (None, None) => {
+            record.material_tag = None;
+            (None, object.generation())
+        }
+    };
+    record.material_generation = generation.cast_signed();
+    let row = Row {
+        id: id.to_owned(),
+        owner: record.owner.clone(),
+        object_type: record.object_type,
+        state: record.state,
+        version,
+        due: lifecycle::due(&record),
+        record: vault.seal_record(id, version, &record)?,
+        material_generation: generation,
+        material,
+    };
+    Ok(Some(Write::Put { index: index::entries(&record), row, expected: draft.base }))
+}
+
+/// The core's error for one of the store's.
+pub(crate) fn from_store(error: kms_store::Error) -> Error {
+    match &error {
+        kms_store::Error::Conflict { id } => Error::conflict(id),
+        kms_store::Error::Exists { id } => refused_id(id),
+        _ => Error::internal(error),
+    }
+}

@@ -1,0 +1,192 @@
+//! Custody of what rests: seals records, key material, usage and grants, and opens them again.
+//!
+//! Three parts of an object are sealed apart. The *record* (state, owner, attributes) is bound to
+//! identifier, type, owner and version; the *material* (the key) to identifier, type and its
+//! generation, and its tag stands in the record; *usage* is bound to the identifier. A row that
+//! was moved, swapped or edited therefore does not open, and is reported. This module must never
+//! know who asks, or why.
+
+use kmip::enumerations::ObjectType;
+use kmip::stored::StoredRecord;
+use kms_crypto::kdf;
+use kms_crypto::mac;
+use kms_crypto::seal::SealKey;
+use kms_crypto::secret::{self, Secret};
+use kms_store::{Grant, Row};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// The number of grant epochs in a record: a withdrawal re-MACs one bucket of grants, not all.
+pub(crate) const GRANT_BUCKETS: u8 = 64;
+
+/// The size of the tag that ends sealed bytes.
+const TAG_LENGTH: usize = 16;
+
+/// The keys that everything rests under, all derived from one data key.
+pub struct Vault {
+    record: SealKey,
+    material: SealKey,
+    usage: SealKey,
+    grants: Secret,
+}
+
+impl Vault {
+    /// The vault of `data_key`.
+    pub fn new(data_key: &Secret) -> Result<Self> {
+        let key = |label: &str| -> Result<Zeroizing<[u8; 32]>> {
+            let mut derived = Zeroizing::new([0; 32]);
+            let info = [label.as_bytes()];
+            kdf::hkdf_sha256_into(data_key.expose(), b"kms vault v1", &info, &mut *derived)
+                .map_err(Error::internal)?;
+            Ok(derived)
+        };
+        let seal = |label: &str| -> Result<SealKey> {
+            SealKey::new(&*key(label)?).map_err(Error::internal)
+        };
+        Ok(Self {
+            record: seal("record")?,
+            material: seal("material")?,
+            usage: seal("usage")?,
+            grants: Secret::new(key("grant")?.to_vec()),
+        })
+    }
+
+    /// Seals a record as version `version` of object `id`.
+    pub(crate) fn seal_record(
+        &self,
+        id: &str,
+        version: u64,
+        record: &StoredRecord,
+    ) -> Result<Vec<u8>> {
+        let plain = record.to_bytes().map_err(Error::internal)?;
+        let bound = bind_record(id, record.object_type, &record.owner, version);
+        self.record.seal(&bound, &plain).map_err(Error::internal)
+    }
+
+    /// Opens the record of `row`, and refuses it where the row is not what was sealed.
+    pub(crate) fn open_record(&self, row: &Row) -> Result<StoredRecord> {
+        let bound = bind_record(&row.id, row.object_type, &row.owner, row.version);
+        let plain = self
+            .record
+            .open(&bound, &row.record)
+            .map_err(|cause| tampered(&row.id).because(cause))?;
+        let record = StoredRecord::from_bytes(plain.expose())
+            .map_err(|cause| tampered(&row.id).because(cause))?;
+        if record.object_type == row.object_type && record.owner == row.owner {
+            Ok(record)
+        } else {
+            Err(tampered(&row.id))
+        }
+    }
+
+    /// Seals key material as generation `generation` of object `id`; also the tag for the record.
+    pub(crate) fn seal_material(
+        &self,
+        id: &str,
+        object_type: ObjectType,
+        generation: u32,
+        plain: &[u8],
+    ) -> Result<(Vec<u8>, Vec<u8>)> {
+        let sealed = self
+            .material
+            .seal(&bind_material(id, object_type, generation), plain)
+            .map_err(Error::internal)?;
+        let tag = tag_of(&sealed).to_vec();
+        Ok((sealed, tag))
+    }
+
+    /// Opens the material of `row`, whose tag the (already opened) record vouches for.
+    pub(crate) fn open_material(&self, row: &Row, record: &StoredRecord) -> Result<Secret> {
+        let sealed = row.material.as_deref().ok_or_else(|| tampered(&row.id))?;
+        let expected = record.material_tag.as_deref().unwrap_or_default();
+        let generation = record.material_generation.cast_unsigned();
+        if !secret::equal(tag_of(sealed), expected) || generation != row.material_generation {
+            return Err(tampered(&row.id));
+        }
+        let bound = bind_material(&row.id, record.object_type, row.material_generation);
+        self.material.open(&bound, sealed).map_err(|cause| tampered(&row.id).because(cause))
+    }
+
+    pub(crate) fn seal_usage(&self, id: &str, encryptions: u64) -> Result<Vec<u8>> {
+        self.usage.seal(&bind(b'U', id), &encryptions.to_be_bytes()).map_err(Error::internal)
+    }
+
+    pub(crate) fn open_usage(&self, id: &str, sealed: &[u8]) -> Result<u64> {
+        let plain = self
+            .usage
+            .open(&bind(b'U', id), sealed)
+            .map_err(|cause| tampered(id).because(cause))?;
+        let bytes = plain.expose().try_into().map_err(|cause| tampered(id).because(cause))?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    /// The MAC of a grant: over all its columns, and over its bucket's epoch.
+    pub(crate) fn grant_mac(&self, id: &str, user: &str, permissions: &str, epoch: u32) -> Vec<u8> {
+        let mut bound = bind(b'G', id);
+        push(&mut bound, user.as_bytes());
+        push(&mut bound, permissions.as_bytes());
+        bound.extend_from_slice(&epoch.to_be_bytes());
+        mac::hmac_sha256(self.grants.expose(), &[&bound]).to_vec()
+    }
+
+    /// Whether `grant` is one that this server made and that was not withdrawn since.
+    pub(crate) fn is_valid(&self, grant: &Grant, epoch: u32) -> bool {
+        let expected = self.grant_mac(&grant.id, &grant.user, &grant.permissions, epoch);
+        let valid = secret::equal(&expected, &grant.mac);
+        if !valid {
+            tracing::error!(object = %grant.id, user = %grant.user,
+                "a grant in the database was altered or had been withdrawn; it is ignored");
+        }
+        valid
+    }
+}
+
+/// The bucket of grant epochs that `user` falls into.
+pub(crate) fn bucket(user: &str) -> u8 {
+    // FNV-1a: it spreads, and it is the same on every server and in every version.
+    let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash % u64::from(GRANT_BUCKETS)) as u8
+}
+
+fn tampered(id: &str) -> Error {
+    tracing::error!(object = %id, "a row in the database was altered, moved or swapped; refused");
+    Error::new(
+        kmip::enumerations::ResultReason::GeneralFailure,
+        "the object as it is stored was altered and is refused; tell the operator",
+    )
+}
+
+fn tag_of(sealed: &[u8]) -> &[u8] {
+    sealed.split_last_chunk::<TAG_LENGTH>().map_or(&[], |(_, tag)| tag.as_slice())
+}
+
+fn bind_record(id: &str, object_type: ObjectType, owner: &str, version: u64) -> Vec<u8> {
+    let mut bound = bind(b'R', id);
+    bound.extend_from_slice(&object_type.0.to_be_bytes());
+    push(&mut bound, owner.as_bytes());
+    bound.extend_from_slice(&version.to_be_bytes());
+    bound
+}
+
+fn bind_material(id: &str, object_type: ObjectType, generation: u32) -> Vec<u8> {
+    let mut bound = bind(b'M', id);
+    bound.extend_from_slice(&object_type.0.to_be_bytes());
+    bound.extend_from_slice(&generation.to_be_bytes());
+    bound
+}
+
+fn bind(part: u8, id: &str) -> Vec<u8> {
+    let mut bound = Vec::with_capacity(128);
+    bound.push(part);
+    push(&mut bound, id.as_bytes());
+    bound
+}
+
+/// Appends `bytes` behind their length, so that two fields never read as one.
+fn push(bound: &mut Vec<u8>, bytes: &[u8]) {
+    bound.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+    bound.extend_from_slice(bytes);
+}
