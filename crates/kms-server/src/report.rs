@@ -47,6 +47,6 @@ impl fmt::Display for Report {
         writeln!(f, "  callers    {}", self.callers)?;
         writeln!(f, "  keys       {}", self.keys)?;
         writeln!(f, "  try next   curl {}/version", self.url)?;
-        writeln!(f, "             cargo run -p kms-cli -- keys create --id my-key")
+        writeln!(f, "             cargo run -p kms-cli -- keys create --id first-key")
     }
 }

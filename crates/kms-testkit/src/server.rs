@@ -111,10 +111,14 @@ impl Builder {
         let report = Arc::new(Mutex::new(String::new()));
         let (found, address) = mpsc::channel();
         follow(child.stderr.take(), Arc::clone(&log), |_| {});
+        let mut url = String::new();
         follow(child.stdout.take(), Arc::clone(&report), move |line| {
-            if let Some((_, url)) = line.trim().split_once("is ready: http://") {
-                // The test may have given up.
-                drop(found.send(url.to_owned()));
+            if let Some((_, address)) = line.trim().split_once("is ready: http://") {
+                address.clone_into(&mut url);
+            }
+            // The report's last part. The test may have given up.
+            if line.contains("keys create") {
+                drop(found.send(url.clone()));
             }
         });
         if let Some(address) = wait_for(&address, &mut child) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kms_testkit::server::{Server, pause};
 use serde_json::json;
 
-use super::{assert_answers, builder, server};
+use super::{assert_answers, builder, server, wait_for_warning};
 
 #[test]
 fn help_and_version_end_well() {
@@ -36,6 +36,7 @@ fn the_report_tells_what_an_operator_should_know() {
     ] {
         assert!(report.contains(text), "{text} not in\n{report}");
     }
+    wait_for_warning(&server);
     assert_eq!(server.log().matches("keys rest unprotected").count(), 1, "{}", server.log());
 }
 
@@ -182,6 +183,7 @@ fn what_was_answered_survives_a_kill() {
         {"tag": "Attributes", "value": [
             {"tag": "CryptographicAlgorithm", "type": "Enumeration", "value": "AES"},
             {"tag": "CryptographicLength", "type": "Integer", "value": 256},
+            {"tag": "CryptographicUsageMask", "type": "Integer", "value": 12},
             {"tag": "UniqueIdentifier", "type": "TextString", "value": "kept"},
         ]},
     ]}));

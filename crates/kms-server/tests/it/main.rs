@@ -25,3 +25,14 @@ fn assert_answers(server: &Server) {
     let answer = server.connect().operation(&serde_json::json!({"tag": "Query", "value": []}));
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
+
+/// Until the last line that a start writes to the log has come through.
+fn wait_for_warning(server: &Server) {
+    for _ in 0..250 {
+        if server.log().contains("keys rest unprotected") {
+            return;
+        }
+        kms_testkit::server::pause();
+    }
+    panic!("no warning in\n{}", server.log());
+}

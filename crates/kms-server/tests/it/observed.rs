@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{builder, server};
+use super::{builder, server, wait_for_warning};
 
 const KEY: &str = "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF";
 
@@ -45,10 +45,12 @@ fn use_a_known_key(connection: &mut kms_testkit::http::Connection) {
 #[test]
 fn at_the_default_level_requests_write_nothing() {
     let server = server();
+    wait_for_warning(&server);
     let before = server.log();
     let mut connection = server.connect();
     use_a_known_key(&mut connection);
     connection.get("/nothing");
+    kms_testkit::server::pause();
     assert_eq!(server.log(), before);
 }
 

@@ -47,7 +47,6 @@ fn the_server_tells_of_itself() {
     assert_eq!(info["fips_mode"], false);
     assert_eq!(info["build"], "dev");
     assert_eq!(connection.get("/me").json(), json!({"user_id": "admin"}));
-    assert_eq!(connection.request("HEAD", "/version", &[], b"").status, 200);
 }
 
 #[test]
@@ -155,7 +154,7 @@ fn an_unsupported_version_is_told_the_supported_ones() {
     let mut connection = server.connect();
     let mut message = binary_query();
     // Protocol Version 7.2.
-    message[39] = 7;
+    message[35] = 7;
     let answer = connection.post("/kmip", "application/octet-stream", &message);
     let text = answer.text();
     assert_eq!((answer.status, &answer.body[..4]), (200, &hex("42007b01")[..]));
@@ -192,23 +191,23 @@ fn create(connection: &mut Connection, id: &str) {
 fn access_requests_are_checked() {
     let server = super::server();
     let mut connection = server.connect();
-    create(&mut connection, "a/b c");
+    create(&mut connection, "a%b&c");
     let grant = json!({"user_id": "ann", "operation_type": "Get"});
     // Whatever an identifier holds, its path names it.
-    assert_eq!(connection.post_json("/accesses/a%2Fb%20c", &grant).status, 200);
+    assert_eq!(connection.post_json("/accesses/a%25b%26c", &grant).status, 200);
     assert_eq!(
-        connection.get("/access/list/a%2Fb%20c").json(),
+        connection.get("/access/list/a%25b%26c").json(),
         json!([{"user_id": "ann", "operations": ["get"]}])
     );
     for (path, body) in [
-        ("/accesses/a%2Fb%20c", json!({"user_id": "ann", "operation_type": "Fly"})),
-        ("/accesses/a%2Fb%20c", json!({"user_id": "ann"})),
-        ("/accesses/a%2Fb%20c", json!({"user_id": "ann", "operation_type": "Get", "x": 1})),
+        ("/accesses/a%25b%26c", json!({"user_id": "ann", "operation_type": "Fly"})),
+        ("/accesses/a%25b%26c", json!({"user_id": "ann"})),
+        ("/accesses/a%25b%26c", json!({"user_id": "ann", "operation_type": "Get", "x": 1})),
         (
-            "/accesses/a%2Fb%20c",
+            "/accesses/a%25b%26c",
             json!({"unique_identifier": "other", "user_id": "ann", "operation_type": "Get"}),
         ),
-        ("/accesses/a%2Fb%20c", json!({"user_id": "", "operation_type": "Get"})),
+        ("/accesses/a%25b%26c", json!({"user_id": "", "operation_type": "Get"})),
         ("/access/grant", json!({"user_id": "ann", "operation_types": []})),
         ("/access/grant", json!({"user_id": 5, "operation_types": ["get"]})),
         ("/access/grant", json!([])),
