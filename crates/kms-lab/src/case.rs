@@ -29,7 +29,7 @@ impl Case {
             if request.name != "RequestMessage" || response.name != "ResponseMessage" {
                 return Err(format!("{} before {}", request.name, response.name).into());
             }
-            exchanges.push(Exchange { request, response });
+            exchanges.push(Exchange { request: tidy(request), response: tidy(response) });
         }
         Ok(Self { exchanges })
     }
@@ -40,21 +40,42 @@ impl Case {
         items.filter_map(|item| item.text("Operation")).collect()
     }
 
-    /// Every value that its requests spell out: what an answer repeats of these must be the same.
-    pub(crate) fn given(&self) -> HashSet<String> {
-        let mut given = HashSet::new();
-        for exchange in &self.exchanges {
-            exchange.request.visit(&mut |node| {
-                if !node.value.is_empty() && !node.value.starts_with('$') {
-                    given.insert(node.value.to_lowercase());
-                }
-            });
-        }
-        given
-    }
-
     /// Whether the server is asked to make a key, so that bytes depend on its choice.
     pub(crate) fn makes_keys(&self) -> bool {
         self.operations().iter().any(|name| name.starts_with("Create") || name.starts_with("ReKey"))
     }
+
+    /// Whether it encrypts with a padding that is random, so that the result is.
+    pub(crate) fn pads_at_random(&self) -> bool {
+        let mut random = false;
+        for exchange in &self.exchanges {
+            exchange.request.visit(&mut |node| {
+                random |= node.name == "PaddingMethod"
+                    && matches!(node.value.as_str(), "OAEP" | "PKCS1v1_5" | "PKCS1V1_5");
+            });
+        }
+        random
+    }
+}
+
+impl Exchange {
+    /// Adds every value that the request spells out: what an answer repeats of these must be the
+    /// same.
+    pub(crate) fn give(&self, given: &mut HashSet<String>) {
+        self.request.visit(&mut |node| {
+            if !node.value.is_empty() && !node.value.starts_with('$') {
+                given.insert(node.value.to_lowercase());
+            }
+        });
+    }
+}
+
+/// Some cases were wrapped by an editor: names of attributes and of bits have blanks and more
+/// blanks between their words.
+fn tidy(mut node: Node) -> Node {
+    if node.name == "AttributeName" || node.kind == "Integer" {
+        node.value = node.value.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    node.children = node.children.into_iter().map(tidy).collect();
+    node
 }

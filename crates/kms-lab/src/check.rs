@@ -16,7 +16,8 @@ const TOLERANCE: i64 = 120;
 /// Elements that no two servers have in common.
 const IGNORED: &[&str] = &["ResultMessage", "ServerCorrelationValue", "ServerHashedPassword"];
 
-/// Attributes that a server may leave out: the specification does not oblige it to keep them.
+/// Attributes and fields that a server may leave out or add: the specification obliges it to
+/// neither.
 const OPTIONAL: &[&str] = &[
     "Lease Time",
     "LeaseTime",
@@ -25,21 +26,26 @@ const OPTIONAL: &[&str] = &[
     "Random Number Generator",
     "RandomNumberGenerator",
     "X.509 Certificate Identifier",
+    "LocatedItems",
+    "ClientCorrelationValue",
 ];
 
 /// What the comparison needs to know of the case.
 pub(crate) struct Context<'a> {
     /// The operations that the server has.
     pub(crate) operations: &'a HashSet<String>,
-    /// The values that the requests spell out.
+    /// The values that the requests so far spell out.
     pub(crate) given: &'a HashSet<String>,
-    /// Whether the server made a key.
+    /// Whether the server makes a key in this case.
     pub(crate) makes_keys: bool,
+    /// Whether this case encrypts with a padding that is random.
+    pub(crate) pads_at_random: bool,
     /// The request that is answered.
     pub(crate) request: &'a Node,
     pub(crate) variables: Variables,
-    /// Whether the server chose the nonce of this answer, so that its bytes depend on that.
-    pub(crate) chose_nonce: bool,
+    /// Whether the server chose a nonce or a padding for this answer, so that its bytes depend on
+    /// that.
+    pub(crate) by_chance: bool,
 }
 
 /// How the children of an element are compared.
@@ -73,7 +79,17 @@ impl Context<'_> {
     fn header(&mut self, expected: &Node, actual: &Node) -> Result<(), String> {
         let wanted = expected.child("ResponseHeader").ok_or("the case has no header")?;
         let found = actual.child("ResponseHeader").ok_or("no ResponseHeader")?;
-        self.element("", wanted, found)
+        // What is answered is in the version that was asked in, whatever the case says.
+        let asked = self.request.child("RequestHeader").and_then(|it| it.child("ProtocolVersion"));
+        if asked.is_some_and(|asked| Some(asked) != found.child("ProtocolVersion")) {
+            return Err("answered in another version than asked in".into());
+        }
+        let rest = |node: &Node| -> Vec<Node> {
+            let version = |child: &&Node| child.name != "ProtocolVersion";
+            node.children.iter().filter(version).cloned().collect()
+        };
+        let manner = Manner { unordered: true, ..Manner::default() };
+        self.children("/ResponseHeader", &rest(wanted), &rest(found), manner)
     }
 
     fn item(&mut self, wanted: &Node, found: &Node, manner: Manner) -> Result<(), String> {
@@ -96,7 +112,11 @@ impl Context<'_> {
         let empty =
             Node { name: "ResponsePayload".into(), kind: "Structure".into(), ..Node::default() };
         let wanted = wanted.child("ResponsePayload").unwrap_or(&empty);
-        self.chose_nonce = wanted.child("IVCounterNonce").is_some();
+        let padded = self.pads_at_random && found.text("Operation") == Some("Encrypt");
+        self.by_chance = padded
+            || found
+                .child("ResponsePayload")
+                .is_some_and(|it| it.child("IVCounterNonce").is_some());
         let found = found.child("ResponsePayload").unwrap_or(&empty);
         self.inside("ResponsePayload", wanted, found, manner)
     }
@@ -222,7 +242,11 @@ impl Context<'_> {
                     Ok(())
                 }
             },
-            Expected::Literal(_) if self.varies(wanted) => Ok(()),
+            Expected::Literal(literal) if self.varies(wanted) => {
+                // A later request may repeat the bytes that one server answered.
+                self.variables.bind(&literal.to_lowercase(), &found.value);
+                Ok(())
+            }
             Expected::Literal(value) if same(&wanted.kind, value, &found.value) => Ok(()),
             Expected::Literal(value) => differs(value),
         }
@@ -230,10 +254,10 @@ impl Context<'_> {
 
     /// Whether a value that is spelt out is only one server's own.
     fn varies(&self, wanted: &Node) -> bool {
-        let given = self.given.contains(&wanted.value.to_lowercase());
+        let given = wanted.value.is_empty() || self.given.contains(&wanted.value.to_lowercase());
         match wanted.kind.as_str() {
             "DateTime" | "DateTimeExtended" => !given,
-            "ByteString" | "BigInteger" => (self.makes_keys || self.chose_nonce) && !given,
+            "ByteString" | "BigInteger" => (self.makes_keys || self.by_chance) && !given,
             _ => false,
         }
     }
@@ -333,9 +357,10 @@ mod tests {
             operations: &HashSet::new(),
             given: &HashSet::new(),
             makes_keys: false,
+            pads_at_random: false,
             request: &request,
             variables: Variables::default(),
-            chose_nonce: false,
+            by_chance: false,
         };
         let now = crate::calendar::spell(crate::calendar::now());
         let found = read(&message(found).write().replace("$NOW", &now)).unwrap();

@@ -42,27 +42,38 @@ pub(crate) fn task(arguments: &[String]) -> Result<bool> {
         operations: ours(),
     };
     let unsupported = unsupported(crate::option(arguments, "--unsupported").unwrap_or_default())?;
-    let names: Vec<String> = names(&job.cases)?
-        .into_iter()
-        .filter(|name| job.only.as_ref().is_none_or(|only| name.contains(only.as_str())))
-        .collect();
-    let verdicts = judge(&job, &names)?;
+    let verdicts = judge(&job, &groups(names(&job.cases)?, job.only.as_deref()))?;
     Ok(report(&job, &verdicts, &unsupported))
 }
 
-/// Runs the cases on as many threads as there are processors.
-fn judge(job: &Job, names: &[String]) -> Result<BTreeMap<String, Verdict>> {
-    let queue = Mutex::new(names.iter());
+/// The cases of which each finds the objects of the one before, on one server.
+const SERIES: &[&str] = &["SASED", "TL-M", "TL_M"];
+
+/// The names in groups that share a server; a group is kept if one of it is wanted.
+fn groups(names: BTreeSet<String>, only: Option<&str>) -> Vec<Vec<String>> {
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in names {
+        let (folder, file) = name.rsplit_once('/').unwrap_or(("", &name));
+        let series = SERIES.iter().find(|series| file.starts_with(**series));
+        let key = series.map_or(name.clone(), |series| format!("{folder}/{series}"));
+        groups.entry(key).or_default().push(name);
+    }
+    let wanted = |name: &String| only.is_none_or(|only| name.contains(only));
+    groups.into_values().filter(|group| group.iter().any(wanted)).collect()
+}
+
+/// Runs the groups on as many threads as there are processors.
+fn judge(job: &Job, groups: &[Vec<String>]) -> Result<BTreeMap<String, Verdict>> {
+    let queue = Mutex::new(groups.iter());
     let verdicts = Mutex::new(BTreeMap::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 let next = || queue.lock().ok().and_then(|mut queue| queue.next());
-                while let Some(name) = next() {
-                    let verdict =
-                        run(job, name).unwrap_or_else(|error| Verdict::Failed(error.to_string()));
-                    drop(verdicts.lock().map(|mut all| all.insert(name.clone(), verdict)));
+                while let Some(group) = next() {
+                    let all = run(job, group);
+                    drop(verdicts.lock().map(|mut verdicts| verdicts.extend(all)));
                 }
             });
         }
@@ -70,19 +81,32 @@ fn judge(job: &Job, names: &[String]) -> Result<BTreeMap<String, Verdict>> {
     verdicts.into_inner().map_err(|_poisoned| "a thread panicked".into())
 }
 
-fn run(job: &Job, name: &str) -> Result<Verdict> {
+/// Runs the cases of a group in their order, once from XML on and once from binary on.
+fn run(job: &Job, group: &[String]) -> BTreeMap<String, Verdict> {
+    let mut verdicts = BTreeMap::new();
+    for first in [Encoding::Xml, Encoding::Binary] {
+        let server = Server::builder().binary(&job.server).start();
+        for name in group {
+            let verdict = one(job, name, &server, first)
+                .unwrap_or_else(|error| Verdict::Failed(error.to_string()));
+            match verdicts.get(name) {
+                Some(Verdict::Failed(_)) => {}
+                _ => drop(verdicts.insert(name.clone(), verdict)),
+            }
+        }
+    }
+    verdicts
+}
+
+fn one(job: &Job, name: &str, server: &Server, first: Encoding) -> Result<Verdict> {
     let case = Case::read(&job.cases, name)?;
     if case.operations().iter().any(|name| !job.operations.contains(&check::plain(name))) {
         return Ok(Verdict::Foreign);
     }
-    for first in [Encoding::Xml, Encoding::Binary] {
-        let server = Server::builder().binary(&job.server).start();
-        let result = walk(job, &case, &server, first);
-        if let Err(difference) = result {
-            return Ok(Verdict::Failed(difference));
-        }
-    }
-    Ok(Verdict::Passed)
+    Ok(match walk(job, &case, server, first) {
+        Ok(()) => Verdict::Passed,
+        Err(difference) => Verdict::Failed(difference),
+    })
 }
 
 /// Sends the requests of a case, each in the other encoding than the one before.
@@ -92,20 +116,26 @@ fn walk(
     server: &Server,
     mut encoding: Encoding,
 ) -> std::result::Result<(), String> {
-    let given = case.given();
+    let mut given = HashSet::new();
     let mut variables = Variables::default();
     for (number, exchange) in case.exchanges.iter().enumerate() {
+        exchange.give(&mut given);
         let step = |difference: String| format!("step {} ({encoding:?}): {difference}", number + 1);
         let answer = send(server, exchange, &variables, encoding).map_err(step)?;
         let mut context = Context {
             operations: &job.operations,
             given: &given,
             makes_keys: case.makes_keys(),
+            pads_at_random: case.pads_at_random(),
             request: &exchange.request,
             variables,
-            chose_nonce: false,
+            by_chance: false,
         };
-        context.check(&exchange.response, &answer).map_err(step)?;
+        let checked = context.check(&exchange.response, &answer);
+        if checked.is_err() && job.only.is_some() {
+            println!("asked: {}\nanswered: {}", exchange.request.write(), answer.write());
+        }
+        checked.map_err(step)?;
         variables = context.variables;
         variables.note(&answer);
         encoding = if encoding == Encoding::Xml { Encoding::Binary } else { Encoding::Xml };

@@ -74,6 +74,11 @@ impl Variables {
                 None if name.starts_with('$') => return Err(name.to_owned()),
                 None => {}
             },
+            Expected::Literal(literal) if node.kind == "ByteString" => {
+                if let Some(value) = self.get(&literal.to_lowercase()) {
+                    node.value = value.to_owned();
+                }
+            }
             Expected::Literal(_) => {}
         }
         node.children.iter_mut().try_for_each(|child| self.fill_in(child))
