@@ -17,9 +17,7 @@ use kms_crypto::secret::Secret;
 
 use super::get::opened;
 use super::{Operation, Target};
-use crate::access::{
-    ACTIVE, Grants, KEYS, Needs, Permission, Role, Row, Window, role,
-};
+use crate::access::{ACTIVE, Grants, KEYS, Needs, Permission, Role, Row, Window, role};
 use crate::attribute_rules::{Origin, admit, take_chosen_id};
 use crate::context::{Context, new_id};
 use crate::deliver::WrappingKey;
@@ -42,13 +40,10 @@ const QUANTUM_SAFE_BITS: i32 = 256;
 impl Operation for Create {
     type Request = CreateRequest;
     type Response = CreateResponse;
-    const ROLES: &'static [Row] = &[Row::new(
-        Role::WrappingKey,
-        Needs::Grant(Permission::Encrypt),
-    )
-    .states(ACTIVE)
-    .usage(CryptographicUsageMask::WrapKey, Window::Protect)
-    .types(KEYS)];
+    const ROLES: &'static [Row] = &[Row::new(Role::WrappingKey, Needs::Grant(Permission::Encrypt))
+        .states(ACTIVE)
+        .usage(CryptographicUsageMask::WrapKey, Window::Protect)
+        .types(KEYS)];
     const CREATES: bool = true;
 
     async fn targets(context: &mut Context<'_>, request: &CreateRequest) -> Result<Vec<Target>> {
@@ -106,10 +101,7 @@ fn made(object_type: ObjectType, attributes: &Attributes) -> Result<ManagedObjec
 /// A symmetric key of the algorithm and length that the attributes name.
 pub(super) fn symmetric_key(attributes: &Attributes) -> Result<ManagedObject> {
     let algorithm = attributes.cryptographic_algorithm().ok_or_else(|| {
-        Error::new(
-            ResultReason::InvalidMessage,
-            "the attribute Cryptographic Algorithm is missing",
-        )
+        Error::new(ResultReason::InvalidMessage, "the attribute Cryptographic Algorithm is missing")
     })?;
     let length = attributes.cryptographic_length();
     let key = mechanism::generate_symmetric(algorithm, length)?;
@@ -132,7 +124,9 @@ pub(super) fn symmetric_key(attributes: &Attributes) -> Result<ManagedObject> {
 fn secret_data(attributes: &Attributes) -> Result<ManagedObject> {
     let bits = attributes.cryptographic_length().unwrap_or(SECRET_BITS);
     let length = usize::try_from(bits).ok().filter(|bits| {
-        bits.is_multiple_of(8) && *bits > 0 && i32::try_from(*bits).is_ok_and(|it| it <= SECRET_BITS_MAX)
+        bits.is_multiple_of(8)
+            && *bits > 0
+            && i32::try_from(*bits).is_ok_and(|it| it <= SECRET_BITS_MAX)
     });
     let length = length.ok_or_else(|| {
         Error::new(

@@ -118,10 +118,7 @@ pub(super) fn name_halves(private: &mut Half, public: &mut Half) -> Result<()> {
 pub(super) fn kind_of(private: &Attributes, public: &Attributes) -> Result<PairKind> {
     let algorithm = private.cryptographic_algorithm().or(public.cryptographic_algorithm());
     let algorithm = algorithm.ok_or_else(|| {
-        Error::new(
-            ResultReason::InvalidMessage,
-            "the attribute Cryptographic Algorithm is missing",
-        )
+        Error::new(ResultReason::InvalidMessage, "the attribute Cryptographic Algorithm is missing")
     })?;
     let domain = private
         .cryptographic_domain_parameters()

@@ -8,9 +8,7 @@ use kmip::wire::Bytes;
 use kms_crypto::symmetric::Sealed;
 
 use super::{Operation, Target};
-use crate::access::{
-    ACTIVE, Authorized, Grants, KEYS, Needs, Permission, Role, Row, Window, role,
-};
+use crate::access::{ACTIVE, Authorized, Grants, KEYS, Needs, Permission, Role, Row, Window, role};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::mechanism::{self, Choice, Sides};

@@ -48,8 +48,9 @@ const NOT_COPIED: &[Kind] = &[
 impl Operation for Rekey {
     type Request = RekeyRequest;
     type Response = RekeyResponse;
-    const ROLES: &'static [Row] = &[Row::new(Role::Subject, Needs::Grant(Permission::Rekey))
-        .types(&[ObjectType::SymmetricKey])];
+    const ROLES: &'static [Row] =
+        &[Row::new(Role::Subject, Needs::Grant(Permission::Rekey))
+            .types(&[ObjectType::SymmetricKey])];
     const CREATES: bool = true;
 
     async fn targets(context: &mut Context<'_>, request: &RekeyRequest) -> Result<Vec<Target>> {
@@ -118,7 +119,8 @@ pub(super) fn successor(
     }
     let mut wanted = wanted;
     forget_form(&mut wanted);
-    if wanted.cryptographic_algorithm().is_some_and(|it| Some(it) != old.cryptographic_algorithm()) {
+    if wanted.cryptographic_algorithm().is_some_and(|it| Some(it) != old.cryptographic_algorithm())
+    {
         return Err(Error::new(
             ResultReason::InvalidAttributeValue,
             "a replacement has the Cryptographic Algorithm of the key that it replaces",

@@ -34,7 +34,7 @@ impl Operation for RekeyKeyPair {
     ) -> Result<Vec<Target>> {
         let id = context.resolve(request.private_key_unique_identifier.as_ref()).await?;
         // The public half is found by the private one's link.
-        Ok(vec![Target { role: Role::Subject, id, cascade: true }])
+        Ok(vec![Target { cascade: true, ..Target::new(Role::Subject, id) }])
     }
 
     async fn run(
