@@ -18,7 +18,20 @@ pub(super) struct Claim {
     pub(super) path: PathBuf,
     /// Whether the file was made just now.
     pub(super) created: bool,
-    _lock: OwnedFd,
+    _lock: Lock,
+}
+
+/// The lock on `kms.db.lock`.
+struct Lock(OwnedFd);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a child process that is just being started and has
+        // inherited the file for a moment.
+        if let Err(errno) = fs::flock(&self.0, FlockOperation::Unlock) {
+            tracing::warn!(%errno, "the database's lock could not be released");
+        }
+    }
 }
 
 /// Takes the database in a directory, or says why not.
@@ -33,6 +46,7 @@ pub(super) fn claim(directory: &Path) -> Result<Claim, OpenError> {
         Err(Errno::WOULDBLOCK) => return Err(OpenError::Locked { path }),
         Err(errno) => return Err(refused(&path, format!("it cannot be locked ({errno})"), HELP)),
     }
+    let lock = Lock(lock);
     admit_companions(&path)?;
     let (file, created) = open_private(&path)?;
     if created {
