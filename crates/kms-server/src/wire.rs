@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use hyper::StatusCode;
 use kmip::enumerations::{ResultReason, ResultStatus};
-use kmip::message::{self, BareError, RequestMessage, ResponseMessage};
+use kmip::message::{self, BareError, Credential, RequestMessage, ResponseMessage};
 use kmip::operation::Request;
 use kmip::{Version, tag};
 use kms_auth::{Offered, Refusal};
@@ -170,6 +170,8 @@ pub(crate) async fn answer(
 ) -> Answer {
     let started = Instant::now();
     let reading = read(app, entrance, encoding, bytes);
+    // A message may bring a credential in its header, whatever the transport brought.
+    let offered = Offered { password: password(&reading), ..offered };
     let principal = match authenticate(app, offered).await {
         Ok(principal) => principal,
         Err(refusal) => return Answer::unauthenticated(&refusal),
@@ -182,6 +184,15 @@ pub(crate) async fn answer(
             answer
         }
     }
+}
+
+/// The user name and password in the header of a message.
+fn password(reading: &Reading) -> Option<(&str, &str)> {
+    let Reading::Message(request) = reading else { return None };
+    request.header.authentication.as_ref()?.credentials.iter().find_map(|credential| {
+        let Credential::UsernameAndPassword(pair) = credential else { return None };
+        Some((pair.username.as_str(), pair.password.as_ref().map_or("", |it| it.0.as_str())))
+    })
 }
 
 /// Makes out who is calling. Called once for each request, whatever its route.

@@ -88,11 +88,18 @@ impl Builder {
         command
     }
 
+    fn not_there(&self, error: &std::io::Error) -> ! {
+        panic!(
+            "{}: {error}; build it first: cargo build -p kms-server --features dev",
+            self.binary.display()
+        )
+    }
+
     /// Runs the program with exactly the arguments given, and waits for its end.
     pub fn run(&self) -> Ended {
         let mut command = self.command();
         let output = command.args(&self.arguments).output();
-        let output = output.unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
+        let output = output.unwrap_or_else(|error| self.not_there(&error));
         Ended {
             status: output.status,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -105,8 +112,7 @@ impl Builder {
         let mut command = self.command();
         command.args(["--hostname", "127.0.0.1", "--port", "0", "--root-dir"]);
         command.arg(self.directory()).args(&self.arguments);
-        let child = command.spawn();
-        let mut child = child.unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
+        let mut child = command.spawn().unwrap_or_else(|error| self.not_there(&error));
         let log = Arc::new(Mutex::new(String::new()));
         let report = Arc::new(Mutex::new(String::new()));
         let (found, address) = mpsc::channel();
