@@ -31,7 +31,7 @@ pub(crate) struct Sides<'a> {
     pub(crate) aad: &'a [u8],
 }
 
-/// The length of the original ChaCha20's nonce, which ChaCha20-Poly1305 does not take.
+/// The length of the original `ChaCha20`'s nonce, which ChaCha20-Poly1305 does not take.
 const CHACHA_NONCE: usize = 8;
 /// The longest IV that is made here.
 const IV_LENGTH_MAX: usize = 128;
@@ -80,7 +80,8 @@ pub(super) fn choose_for<'a>(
     }
 }
 
-/// The algorithm that is meant. A key is used with its own; ChaCha20's keys are for both of its.
+/// The algorithm that is meant. A key is used with its own; those of `ChaCha20` are
+/// for both of its.
 fn algorithm(
     key: Option<Algorithm>,
     named: Option<Algorithm>,

@@ -267,3 +267,16 @@ fn pairs_are_named_by_algorithm_length_and_curve() {
     check(Algorithm::EC, None, Some(Named::P_192), Err(unsupported));
     check(Algorithm::DSA, Some(2048), None, Err(ResultReason::OperationNotSupported));
 }
+
+#[test]
+fn what_was_left_open_is_told() {
+    let aes = Some(Algorithm::AES);
+    let mode = |length| settled(aes, None, length).unwrap().block_cipher_mode;
+    assert_eq!(mode(32), Some(Mode::NISTKeyWrap));
+    assert_eq!(mode(33), Some(Mode::AESKeyWrapPadding));
+    let gcm = parameters(Some(Mode::GCM), None);
+    assert_eq!(settled(aes, Some(&gcm), 33), Some(gcm));
+    let rsa = settled(Some(Algorithm::RSA), None, 32).unwrap();
+    assert_eq!(rsa.padding_method, Some(Padding::OAEP));
+    assert_eq!(rsa.hashing_algorithm, Some(HashingAlgorithm::SHA_256));
+}

@@ -2,7 +2,10 @@
 //! lie in what comes out.
 
 use kmip::attribute::CryptographicParameters;
-use kmip::enumerations::{CryptographicAlgorithm as Algorithm, ResultReason};
+use kmip::enumerations::{
+    BlockCipherMode, CryptographicAlgorithm as Algorithm, HashingAlgorithm, PaddingMethod,
+    ResultReason,
+};
 use kmip::stored::StoredMaterial;
 use kms_crypto::random;
 use kms_crypto::secret::Secret;
@@ -52,6 +55,33 @@ fn way(
     }
 }
 
+/// The parameters that say how a key of `length` bytes is wrapped: those given, and what follows
+/// where they leave it open, so that whoever gets the key knows how to unwrap it.
+pub(crate) fn settled(
+    algorithm: Option<Algorithm>,
+    parameters: Option<&CryptographicParameters>,
+    length: usize,
+) -> Option<CryptographicParameters> {
+    let mut settled = parameters.cloned().unwrap_or_default();
+    match way(algorithm, parameters) {
+        Ok(Way::Default) => {
+            settled.block_cipher_mode = Some(if fits_key_wrap(length) {
+                BlockCipherMode::NISTKeyWrap
+            } else {
+                BlockCipherMode::AESKeyWrapPadding
+            });
+        }
+        Ok(Way::Mechanism(choice)) if choice.mechanism.algorithm == Algorithm::RSA => {
+            let padding = PaddingMethod::OAEP;
+            settled.padding_method = settled.padding_method.or(Some(padding));
+            let hash = HashingAlgorithm::SHA_256;
+            settled.hashing_algorithm = settled.hashing_algorithm.or(Some(hash));
+        }
+        _ => return parameters.cloned(),
+    }
+    Some(settled)
+}
+
 /// Wraps `plain` under `key`.
 pub(crate) fn wrap(
     key: &StoredMaterial,
@@ -90,15 +120,15 @@ pub(crate) fn unwrap(
             let key = symmetric_key(key)?;
             // Both check what they unwrap: at most one of them can succeed.
             keys::aes_kw_unwrap(key, wrapped)
-                .or_else(|_| keys::aes_kwp_unwrap(key, wrapped))
-                .map_err(|_| does_not_unwrap())
+                .or_else(|_cause| keys::aes_kwp_unwrap(key, wrapped))
+                .map_err(|_cause| does_not_unwrap())
         }
         Way::Gcm { tag_length } => {
             let key = symmetric_key(key)?;
             let (nonce, body) =
                 wrapped.split_at_checked(NONCE_LENGTH).ok_or_else(does_not_unwrap)?;
             let params = Params { tag_length: Some(tag_length), ..Params::with_iv(nonce) };
-            keys::aes_gcm_unwrap(key, &params, body).map_err(|_| does_not_unwrap())
+            keys::aes_gcm_unwrap(key, &params, body).map_err(|_cause| does_not_unwrap())
         }
         Way::Mechanism(choice) => choice
             .decrypt(key, Sides::default(), wrapped.to_vec(), &[])

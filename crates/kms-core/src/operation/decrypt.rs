@@ -5,7 +5,7 @@ use kmip::enumerations::{CryptographicUsageMask, ResultReason};
 use kmip::operation::{DecryptRequest, DecryptResponse};
 use kmip::wire::Bytes;
 
-use super::encrypt::{chosen, given, late, missing_data, tag_ends_data};
+use super::encrypt::{Keys, UNWRAPPING_KEY, given, late, missing_data, tag_ends_data};
 use super::{Operation, Target};
 use crate::access::{
     Authorized, Grants, KEYS, Needs, PROCESS, Permission, Role, Row, Window, role,
@@ -22,15 +22,18 @@ type Subject = Authorized<Decrypt, role::Subject>;
 impl Operation for Decrypt {
     type Request = DecryptRequest;
     type Response = DecryptResponse;
-    const ROLES: &'static [Row] = &[Row::new(Role::Subject, Needs::Grant(Permission::Decrypt))
-        .states(PROCESS)
-        .usage(CryptographicUsageMask::Decrypt, Window::Process)
-        .types(KEYS)];
+    const ROLES: &'static [Row] = &[
+        Row::new(Role::Subject, Needs::Grant(Permission::Decrypt))
+            .states(PROCESS)
+            .usage(CryptographicUsageMask::Decrypt, Window::Process)
+            .types(KEYS),
+        UNWRAPPING_KEY,
+    ];
     const WRITES: bool = false;
 
     async fn targets(context: &mut Context<'_>, request: &DecryptRequest) -> Result<Vec<Target>> {
         let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target::new(Role::Subject, id)])
+        Ok(vec![Target { unwrap: true, ..Target::new(Role::Subject, id) }])
     }
 
     async fn run(
@@ -38,24 +41,25 @@ impl Operation for Decrypt {
         mut objects: Grants<Self>,
         request: DecryptRequest,
     ) -> Result<DecryptResponse> {
-        let subject = objects.take::<role::Subject>()?;
+        let keys = Keys::take(&mut objects)?;
         let correlation = request.correlation_value.as_deref();
         match Part::of(correlation, request.init_indicator, request.final_indicator)? {
-            Part::Whole => whole(context, &subject, request),
-            Part::First => first(context, &subject, &request),
-            Part::Next { stream, last } => next(context, &subject, (stream, last), &request),
+            Part::Whole => whole(context, &keys, request),
+            Part::First => first(context, &keys, &request),
+            Part::Next { stream, last } => next(context, &keys.subject, (stream, last), &request),
         }
     }
 }
 
 fn whole(
     context: &Context<'_>,
-    subject: &Subject,
+    keys: &Keys<Decrypt>,
     request: DecryptRequest,
 ) -> Result<DecryptResponse> {
     let Bytes(mut data) = request.data.ok_or_else(missing_data)?;
+    let subject = &keys.subject;
     let own_iv = given(request.iv_counter_nonce.as_ref());
-    let choice = chosen(subject, request.cryptographic_parameters.as_ref(), own_iv)?;
+    let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
     let iv = choice.needed_iv(own_iv)?;
     let aad = given(request.authenticated_encryption_additional_data.as_ref());
     let sides = Sides { iv, aad: aad.unwrap_or_default() };
@@ -70,7 +74,7 @@ fn whole(
     } else {
         given(request.authenticated_encryption_tag.as_ref()).unwrap_or_default()
     };
-    let data = choice.decrypt(&subject.open(context)?, sides, data, tag)?;
+    let data = choice.decrypt(&keys.open(context)?, sides, data, tag)?;
     Ok(response(subject, Some(data), None))
 }
 
@@ -88,11 +92,12 @@ fn response(
 
 fn first(
     context: &Context<'_>,
-    subject: &Subject,
+    keys: &Keys<Decrypt>,
     request: &DecryptRequest,
 ) -> Result<DecryptResponse> {
+    let subject = &keys.subject;
     let own_iv = given(request.iv_counter_nonce.as_ref());
-    let choice = chosen(subject, request.cryptographic_parameters.as_ref(), own_iv)?;
+    let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
     if choice.authenticates() && tag_ends_data(context.version) {
         return Err(Error::new(
             ResultReason::FeatureNotSupported,
@@ -107,7 +112,7 @@ fn first(
         mechanism::check_tag(tag, choice.tag_length()?)?;
     }
     let limit = context.service.policy.held_back_max;
-    let mut stream = choice.decryptor(&subject.open(context)?, sides, limit)?;
+    let mut stream = choice.decryptor(&keys.open(context)?, sides, limit)?;
     let input = request.data.as_deref().unwrap_or_default();
     let mut output = Vec::new();
     stream.update(input, &mut output).map_err(mechanism::failure)?;

@@ -4,32 +4,50 @@ use kmip::Version;
 use kmip::attribute::CryptographicParameters;
 use kmip::enumerations::{CryptographicUsageMask, ResultReason};
 use kmip::operation::{EncryptRequest, EncryptResponse};
+use kmip::stored::{self, StoredMaterial};
 use kmip::wire::Bytes;
 use kms_crypto::symmetric::Sealed;
 
 use super::{Operation, Target};
-use crate::access::{ACTIVE, Authorized, Grants, KEYS, Needs, Permission, Role, Row, Window, role};
+use crate::access::{
+    ACTIVE, Authorized, Grants, KEYS, Needs, PROCESS, Permission, Role, Row, Window, role,
+};
 use crate::context::Context;
+use crate::deliver::{WrappingKey, unwrap};
 use crate::error::{Error, Result};
 use crate::mechanism::{self, Choice, Sides};
 use crate::stream::{Part, Running};
 
 pub(super) struct Encrypt;
 
-type Subject = Authorized<Encrypt, role::Subject>;
+/// A key that is kept wrapped is used by whoever may unwrap it.
+pub(super) const UNWRAPPING_KEY: Row =
+    Row::new(Role::UnwrappingKey, Needs::Grant(Permission::Decrypt))
+        .states(PROCESS)
+        .usage(CryptographicUsageMask::UnwrapKey, Window::Process)
+        .types(KEYS);
+
+/// The key, and the one that unwraps it where it is kept wrapped.
+pub(super) struct Keys<O> {
+    pub(super) subject: Authorized<O, role::Subject>,
+    unwrapping: Option<Authorized<O, role::UnwrappingKey>>,
+}
 
 impl Operation for Encrypt {
     type Request = EncryptRequest;
     type Response = EncryptResponse;
-    const ROLES: &'static [Row] = &[Row::new(Role::Subject, Needs::Grant(Permission::Encrypt))
-        .states(ACTIVE)
-        .usage(CryptographicUsageMask::Encrypt, Window::Protect)
-        .types(KEYS)];
+    const ROLES: &'static [Row] = &[
+        Row::new(Role::Subject, Needs::Grant(Permission::Encrypt))
+            .states(ACTIVE)
+            .usage(CryptographicUsageMask::Encrypt, Window::Protect)
+            .types(KEYS),
+        UNWRAPPING_KEY,
+    ];
     const WRITES: bool = false;
 
     async fn targets(context: &mut Context<'_>, request: &EncryptRequest) -> Result<Vec<Target>> {
         let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target::new(Role::Subject, id)])
+        Ok(vec![Target { unwrap: true, ..Target::new(Role::Subject, id) }])
     }
 
     async fn run(
@@ -37,12 +55,12 @@ impl Operation for Encrypt {
         mut objects: Grants<Self>,
         request: EncryptRequest,
     ) -> Result<EncryptResponse> {
-        let subject = objects.take::<role::Subject>()?;
+        let keys = Keys::take(&mut objects)?;
         let correlation = request.correlation_value.as_deref();
         match Part::of(correlation, request.init_indicator, request.final_indicator)? {
-            Part::Whole => whole(context, &subject, request).await,
-            Part::First => first(context, &subject, &request).await,
-            Part::Next { stream, last } => next(context, &subject, (stream, last), &request),
+            Part::Whole => whole(context, &keys, request).await,
+            Part::First => first(context, &keys, &request).await,
+            Part::Next { stream, last } => next(context, &keys.subject, (stream, last), &request),
         }
     }
 }
@@ -61,35 +79,60 @@ pub(super) fn tag_ends_data(version: Version) -> bool {
     version < Version::V1_4
 }
 
-/// The mechanism that is meant, for a key that can be used.
-pub(super) fn chosen<'a, O>(
-    subject: &'a Authorized<O, role::Subject>,
-    parameters: Option<&'a CryptographicParameters>,
-    iv: Option<&[u8]>,
-) -> Result<Choice<'a>> {
-    let record = subject.record();
-    if record.key_block.key_wrapping_data.is_some() {
-        return Err(Error::new(
-            ResultReason::KeyValueNotPresent,
-            "the key is kept wrapped, so that it cannot be used; import it unwrapped",
-        ));
+impl<O: Operation> Keys<O> {
+    pub(super) fn take(objects: &mut Grants<O>) -> Result<Self> {
+        let subject = objects.take::<role::Subject>()?;
+        Ok(Self { subject, unwrapping: objects.maybe::<role::UnwrappingKey>() })
     }
-    mechanism::choose(&record.attributes, parameters, iv)
+
+    /// The mechanism that is meant.
+    pub(super) fn choose<'a>(
+        &'a self,
+        parameters: Option<&'a CryptographicParameters>,
+        iv: Option<&[u8]>,
+    ) -> Result<Choice<'a>> {
+        mechanism::choose(&self.subject.record().attributes, parameters, iv)
+    }
+
+    /// Opens the key, and unwraps it where it is kept wrapped.
+    pub(super) fn open(&self, context: &Context<'_>) -> Result<StoredMaterial> {
+        let material = self.subject.open(context)?;
+        let record = self.subject.record();
+        if record.key_block.key_wrapping_data.is_none() {
+            return Ok(material);
+        }
+        let absent = || Error::new(ResultReason::KeyValueNotPresent, KEPT_WRAPPED);
+        let key = self.unwrapping.as_ref().ok_or_else(absent)?;
+        let key = WrappingKey {
+            id: key.id().to_owned(),
+            algorithm: key.record().attributes.cryptographic_algorithm(),
+            material: key.open(context)?,
+        };
+        let object = stored::join(record.object_type, &record.key_block, material);
+        let mut object = object.map_err(Error::internal)?;
+        let block = object.key_block_mut().ok_or_else(absent)?;
+        unwrap(context, block, &key)?;
+        block.key_value.take().map(StoredMaterial::Key).ok_or_else(absent)
+    }
 }
+
+const KEPT_WRAPPED: &str = "the key is kept wrapped, and its wrapping data names no key that \
+                            unwraps it; import it unwrapped";
 
 async fn whole(
     context: &Context<'_>,
-    subject: &Subject,
+    keys: &Keys<Encrypt>,
     request: EncryptRequest,
 ) -> Result<EncryptResponse> {
     let Bytes(data) = request.data.ok_or_else(missing_data)?;
+    let subject = &keys.subject;
     let own_iv = given(request.iv_counter_nonce.as_ref());
-    let choice = chosen(subject, request.cryptographic_parameters.as_ref(), own_iv)?;
+    let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
     let made = made_iv(context, subject, &choice, own_iv).await?;
     let iv = own_iv.or(made.as_deref()).unwrap_or_default();
     let aad = given(request.authenticated_encryption_additional_data.as_ref());
     let sides = Sides { iv, aad: aad.unwrap_or_default() };
-    let Sealed { mut data, tag } = choice.encrypt(&subject.open(context)?, sides, data)?;
+    let Sealed { mut data, tag } = choice.encrypt(&keys.open(context)?, sides, data)?;
     let mut authenticated_encryption_tag = None;
     if choice.authenticates() {
         if tag_ends_data(context.version) {
@@ -110,7 +153,7 @@ async fn whole(
 /// A fresh IV where one is needed, counted where two that are equal would give texts away.
 async fn made_iv(
     context: &Context<'_>,
-    subject: &Subject,
+    subject: &Authorized<Encrypt, role::Subject>,
     choice: &Choice<'_>,
     given: Option<&[u8]>,
 ) -> Result<Option<Vec<u8>>> {
@@ -123,17 +166,18 @@ async fn made_iv(
 
 async fn first(
     context: &Context<'_>,
-    subject: &Subject,
+    keys: &Keys<Encrypt>,
     request: &EncryptRequest,
 ) -> Result<EncryptResponse> {
+    let subject = &keys.subject;
     let own_iv = given(request.iv_counter_nonce.as_ref());
-    let choice = chosen(subject, request.cryptographic_parameters.as_ref(), own_iv)?;
+    let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
     let made = made_iv(context, subject, &choice, own_iv).await?;
     let iv = own_iv.or(made.as_deref()).unwrap_or_default();
     let aad = given(request.authenticated_encryption_additional_data.as_ref());
     let sides = Sides { iv, aad: aad.unwrap_or_default() };
     let limit = context.service.policy.held_back_max;
-    let mut stream = choice.encryptor(&subject.open(context)?, sides, limit)?;
+    let mut stream = choice.encryptor(&keys.open(context)?, sides, limit)?;
     let input = request.data.as_deref().unwrap_or_default();
     let mut output = Vec::with_capacity(input.len());
     stream.update(input, &mut output).map_err(mechanism::failure)?;
@@ -158,7 +202,7 @@ async fn first(
 /// A part after the first. The key was authorised again: one revoked in between is refused by now.
 fn next(
     context: &Context<'_>,
-    subject: &Subject,
+    subject: &Authorized<Encrypt, role::Subject>,
     (value, last): (&[u8], bool),
     request: &EncryptRequest,
 ) -> Result<EncryptResponse> {

@@ -139,6 +139,9 @@ pub(super) fn successor(
     Ok(new)
 }
 
+/// The attribute that a moved date goes into.
+type Moved = fn(DateTime) -> Attribute;
+
 /// Table 303: the new key is activated `offset` seconds from now, and its other dates keep their
 /// distance from that.
 fn shift_dates(new: &mut Attributes, old: &Attributes, offset: i64, now: i64) -> Result<()> {
@@ -147,7 +150,7 @@ fn shift_dates(new: &mut Attributes, old: &Attributes, offset: i64, now: i64) ->
     new.set(Attribute::ActivationDate(DateTime(activation)));
     let Some(before) = old.activation_date() else { return Ok(()) };
     let by = activation.checked_sub(before.0).ok_or_else(too_far)?;
-    let dates: [(Option<DateTime>, fn(DateTime) -> Attribute); 3] = [
+    let dates: [(Option<DateTime>, Moved); 3] = [
         (old.process_start_date(), Attribute::ProcessStartDate),
         (old.protect_stop_date(), Attribute::ProtectStopDate),
         (old.deactivation_date(), Attribute::DeactivationDate),

@@ -1,16 +1,19 @@
 //! Create, Create Key Pair, Re-key and Re-key Key Pair.
 
-use kmip::attribute::{Attribute, Attributes, CryptographicDomainParameters, VendorAttribute};
+use kmip::attribute::{
+    Attribute, Attributes, CryptographicDomainParameters, RevocationReason, VendorAttribute,
+};
 use kmip::enumerations::{
     CryptographicAlgorithm as Algorithm, CryptographicUsageMask, KeyFormatType, LinkType,
-    ObjectType, ProtectionStorageMask, RecommendedCurve, ResultReason, State,
+    ObjectType, ProtectionStorageMask, RecommendedCurve, ResultReason, RevocationReasonCode, State,
 };
 use kmip::object::{KeyValue, Object};
 use kmip::operation::{
-    CreateKeyPairRequest, CreateKeyPairResponse, CreateRequest, GetAttributesRequest, GetRequest,
-    ProtectionStorageMasks, RekeyKeyPairRequest, RekeyRequest, Request, Response,
+    CreateKeyPairRequest, CreateKeyPairResponse, CreateRequest, DestroyRequest, EncryptRequest,
+    GetAttributesRequest, GetRequest, ProtectionStorageMasks, RekeyKeyPairRequest, RekeyRequest,
+    Request, Response, RevokeRequest,
 };
-use kmip::wire::{DateTime, Interval};
+use kmip::wire::{Bytes, DateTime, Interval};
 
 use super::{START, World, create};
 
@@ -160,6 +163,29 @@ async fn a_key_is_kept_wrapped_under_a_key_that_the_caller_may_wrap_with() {
     assert_eq!(bytes.len(), 40);
     let told = attributes(&world, "wrapped").await;
     assert_eq!(told.linked(LinkType::WrappingKeyLink), Some("kek"));
+    let encrypt = Request::Encrypt(EncryptRequest {
+        unique_identifier: Some("wrapped".into()),
+        data: Some(Bytes(vec![1; 16])),
+        ..EncryptRequest::default()
+    });
+    world.ask("ann", encrypt.clone()).await.unwrap();
+    let revoke = Request::Revoke(RevokeRequest {
+        unique_identifier: Some("kek".into()),
+        revocation_reason: RevocationReason {
+            revocation_reason_code: RevocationReasonCode::Superseded,
+            revocation_message: None,
+        },
+        compromise_occurrence_date: None,
+        cascade: None,
+    });
+    let destroy = Request::Destroy(DestroyRequest {
+        unique_identifier: Some("kek".into()),
+        ..DestroyRequest::default()
+    });
+    world.ask("ann", revoke).await.unwrap();
+    world.ask("ann", destroy).await.unwrap();
+    let refused = world.ask("ann", encrypt).await.unwrap_err();
+    assert_eq!(refused, ResultReason::ObjectDestroyed, "without its wrapping key it is of no use");
     let refused = world.ask("ann", request("bobs", "other")).await.unwrap_err();
     assert_eq!(refused, ResultReason::ObjectNotFound, "another's key is no oracle");
 }

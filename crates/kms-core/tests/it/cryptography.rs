@@ -32,10 +32,12 @@ async fn decrypt(world: &World, request: DecryptRequest) -> Result<DecryptRespon
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the fields that it fills are optional")]
 fn bytes(data: &[u8]) -> Option<Bytes> {
     Some(Bytes(data.to_vec()))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the fields that it fills are optional")]
 fn parameters(mode: Option<Mode>, padding: Option<Padding>) -> Option<Parameters> {
     let empty = Parameters::default();
     Some(Parameters { block_cipher_mode: mode, padding_method: padding, ..empty })

@@ -8,6 +8,8 @@
 
 mod access;
 mod batches;
+mod creation;
+mod cryptography;
 mod lifecycle;
 mod stored;
 
