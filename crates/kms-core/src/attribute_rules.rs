@@ -248,6 +248,12 @@ pub(crate) fn modify(
             return Err(read_only(rule));
         }
         check_meaning(record, &attribute, now)?;
+        let state = lifecycle::effective(record, now);
+        if rule.kind == AttributeKind::ActivationDate && state != State::PreActive {
+            let text = "an Activation Date that has come is not modified; the object is";
+            let text = format!("{text} {}", lifecycle::name(state));
+            return Err(Error::new(ResultReason::WrongKeyLifecycleState, text));
+        }
     }
     let place = find(&record.attributes, &attribute.name(), which)?;
     if let Some(old) = record.attributes.0.get_mut(place) {

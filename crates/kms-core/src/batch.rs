@@ -132,6 +132,7 @@ impl Service {
             let mut unit = self.unit();
             let response = self.run_in(call, &mut unit, placeholders, request).await?;
             unit.commit().await?;
+            remember(placeholders, &response);
             return Ok(response);
         }
         let mut tries = TRIES;

@@ -266,18 +266,28 @@ fn write(
         Err(error) => return unwritable(&error),
     };
     let allowed = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    if body.len() <= allowed {
+    let length = if limit.is_some() { size(encoding, version, &response, &body) } else { 0 };
+    if length <= allowed {
         return Answer::encoded(encoding, body, blame);
     }
     for item in &mut response.items {
         item.status = ResultStatus::OperationFailed;
         item.reason = Some(ResultReason::ResponseTooLarge);
-        item.message = Some(format!("the answer has {} bytes; {allowed} are allowed", body.len()));
+        item.message = Some(format!("the answer has {length} bytes; {allowed} are allowed"));
         item.response = None;
     }
     match encode(encoding, version, &response) {
         Ok(body) => Answer::encoded(encoding, body, Blame::Caller),
         Err(error) => unwritable(&error),
+    }
+}
+
+/// The size that a Maximum Response Size is about: that of the message in binary, in whatever
+/// encoding it travels. The standard's cases in XML and JSON count so.
+fn size(encoding: Encoding, version: Version, response: &ResponseMessage, body: &[u8]) -> usize {
+    match encoding {
+        Encoding::Binary => body.len(),
+        _ => encode(Encoding::Binary, version, response).map_or(body.len(), |binary| binary.len()),
     }
 }
 
