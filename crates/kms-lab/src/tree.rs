@@ -10,6 +10,8 @@ pub(crate) struct Node {
     /// `Structure` where none is given.
     pub(crate) kind: String,
     pub(crate) value: String,
+    /// The number, of an element that has no name of its own and is called `TTLV`.
+    pub(crate) tag: Option<String>,
     pub(crate) children: Vec<Node>,
 }
 
@@ -47,6 +49,9 @@ impl Node {
     fn write_to(&self, out: &mut String) {
         out.push('<');
         out.push_str(&self.name);
+        if let Some(tag) = &self.tag {
+            out.extend([" tag=\"", &escape(tag), "\""]);
+        }
         if self.kind == "Structure" {
             out.push('>');
             for child in &self.children {
@@ -112,6 +117,7 @@ impl Reader<'_> {
             match name {
                 "type" => node.kind = value,
                 "value" => node.value = value,
+                "tag" => node.tag = Some(value),
                 _ => {}
             }
         }

@@ -75,9 +75,8 @@ impl Variables {
                 None => {}
             },
             Expected::Literal(literal) if node.kind == "ByteString" => {
-                if let Some(value) = self.get(&literal.to_lowercase()) {
-                    node.value = value.to_owned();
-                }
+                let bound = self.get(&literal.to_lowercase()).map(str::to_owned);
+                node.value = bound.unwrap_or_else(|| std::mem::take(&mut node.value));
             }
             Expected::Literal(_) => {}
         }
