@@ -34,12 +34,12 @@ pub(super) fn nearest(reason: Reason, version: Version) -> Reason {
         Reason::CodecError
         | Reason::UnknownTag
         | Reason::UnknownEnumeration
-        | Reason::UnknownMessageExtension
         | Reason::UnsupportedProtocolVersion => Reason::InvalidMessage,
         Reason::UnsupportedCryptographicParameters | Reason::BadCryptographicParameters => {
             Reason::CryptographicFailure
         }
-        Reason::KeyWrapTypeNotSupported
+        Reason::UnknownMessageExtension
+        | Reason::KeyWrapTypeNotSupported
         | Reason::ProtectionStorageUnavailable
         | Reason::KeyValueNotPresent => Reason::FeatureNotSupported,
         Reason::ObjectAlreadyExists
