@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use kmip::attribute::{
-    Attribute, AttributeKind, AttributeName, Attributes, Digest, Rule, VendorAttribute, Who,
+    Attribute, AttributeKind, AttributeName, Attributes, Digest, Rule, ShortUniqueIdentifier,
+    VendorAttribute, Who,
 };
 use kmip::enumerations::{HashingAlgorithm, KeyFormatType, ObjectType, ResultReason, State};
 use kmip::stored::StoredRecord;
@@ -164,6 +165,7 @@ pub(crate) fn changed(record: &mut StoredRecord, now: i64) {
 pub(crate) fn view(id: &str, record: &StoredRecord, now: i64) -> Attributes {
     let mut all = record.attributes.clone();
     all.set(Attribute::UniqueIdentifier(id.to_owned()));
+    all.set(Attribute::ShortUniqueIdentifier(short_identifier(id)));
     all.set(Attribute::ObjectType(record.object_type));
     all.set(Attribute::State(lifecycle::effective(record, now)));
     for default in [
@@ -179,6 +181,12 @@ pub(crate) fn view(id: &str, record: &StoredRecord, now: i64) -> Attributes {
     }
     all.0.sort_by_key(|it| it.kind().map_or((1, None), |kind| (0, Some(kind))));
     all
+}
+
+/// As the specification would have it made (2.1 section 4.56).
+fn short_identifier(id: &str) -> ShortUniqueIdentifier {
+    let digest = hash::digest(hash::Hash::Sha256, id.as_bytes());
+    ShortUniqueIdentifier(Bytes(digest.as_ref().to_vec()))
 }
 
 /// The computed vendor attribute: who owns the object.
@@ -359,7 +367,14 @@ fn rule_of(attribute: &Attribute) -> Result<&'static Rule> {
 /// The attributes that follow from the object itself and are never stored.
 fn is_computed(kind: AttributeKind) -> bool {
     use AttributeKind as Kind;
-    matches!(kind, Kind::UniqueIdentifier | Kind::ObjectType | Kind::State | Kind::LeaseTime)
+    matches!(
+        kind,
+        Kind::UniqueIdentifier
+            | Kind::ShortUniqueIdentifier
+            | Kind::ObjectType
+            | Kind::State
+            | Kind::LeaseTime
+    )
 }
 
 /// What a date or flag means for the object's life must fit its state.
