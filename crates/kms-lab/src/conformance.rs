@@ -86,8 +86,9 @@ fn run(job: &Job, group: &[String]) -> BTreeMap<String, Verdict> {
     let mut verdicts = BTreeMap::new();
     for first in [Encoding::Xml, Encoding::Binary] {
         let server = Server::builder().binary(&job.server).start();
+        let mut makes_keys = false;
         for name in group {
-            let verdict = one(job, name, &server, first)
+            let verdict = one(job, name, &server, first, &mut makes_keys)
                 .unwrap_or_else(|error| Verdict::Failed(error.to_string()));
             match verdicts.get(name) {
                 Some(Verdict::Failed(_)) => {}
@@ -98,12 +99,20 @@ fn run(job: &Job, group: &[String]) -> BTreeMap<String, Verdict> {
     verdicts
 }
 
-fn one(job: &Job, name: &str, server: &Server, first: Encoding) -> Result<Verdict> {
+/// Runs one case. `makes_keys` says whether one before it on this server made a key.
+fn one(
+    job: &Job,
+    name: &str,
+    server: &Server,
+    first: Encoding,
+    makes_keys: &mut bool,
+) -> Result<Verdict> {
     let case = Case::read(&job.cases, name)?;
+    *makes_keys |= case.makes_keys();
     if case.operations().iter().any(|name| !job.operations.contains(&check::plain(name))) {
         return Ok(Verdict::Foreign);
     }
-    Ok(match walk(job, &case, server, first) {
+    Ok(match walk(job, &case, server, first, *makes_keys) {
         Ok(()) => Verdict::Passed,
         Err(difference) => Verdict::Failed(difference),
     })
@@ -115,6 +124,7 @@ fn walk(
     case: &Case,
     server: &Server,
     mut encoding: Encoding,
+    makes_keys: bool,
 ) -> std::result::Result<(), String> {
     let mut given = HashSet::new();
     let mut variables = Variables::default();
@@ -125,7 +135,7 @@ fn walk(
         let mut context = Context {
             operations: &job.operations,
             given: &given,
-            makes_keys: case.makes_keys(),
+            makes_keys,
             pads_at_random: case.pads_at_random(),
             request: &exchange.request,
             variables,
