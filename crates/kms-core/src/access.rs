@@ -349,6 +349,9 @@ pub(crate) async fn authorize<O: Operation>(
             if target.cascade {
                 follow::<O>(context, &object, &mut objects).await?;
             }
+            if target.unwrap {
+                unwrapping::<O>(context, &object, &mut objects).await?;
+            }
             objects.push((target.role, object));
         }
     }
@@ -366,6 +369,21 @@ async fn follow<O: Operation>(
         if let Some(half) = admit(context, row, &half).await? {
             objects.push((Role::PairHalf, half));
         }
+    }
+    Ok(())
+}
+
+/// The key that wrapped what `object` is kept as, where it is kept wrapped.
+async fn unwrapping<O: Operation>(
+    context: &mut Context<'_>,
+    object: &Object,
+    objects: &mut Vec<(Role, Object)>,
+) -> Result<()> {
+    let row = O::ROLES.iter().find(|row| row.role == Role::UnwrappingKey);
+    if let (Some(row), Some(id)) = (row, object.wrapped_by())
+        && let Some(key) = admit(context, row, &id).await?
+    {
+        objects.push((Role::UnwrappingKey, key));
     }
     Ok(())
 }

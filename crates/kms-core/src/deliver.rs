@@ -26,6 +26,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) wrap_type: Option<KeyWrapType>,
     pub(crate) compression: Option<KeyCompressionType>,
     pub(crate) wrapping: Option<&'a KeyWrappingSpecification>,
+    /// The key that is to wrap it.
+    pub(crate) wrapping_key: Option<WrappingKey>,
+    /// The key that unwraps what is kept wrapped.
+    pub(crate) unwrapping_key: Option<WrappingKey>,
 }
 
 /// A key that wraps, opened.
@@ -41,7 +45,7 @@ pub(crate) fn deliver(
     id: &str,
     record: &StoredRecord,
     material: StoredMaterial,
-    (wanted, wrapping_key): (&Wanted<'_>, Option<&WrappingKey>),
+    wanted: &Wanted<'_>,
 ) -> Result<ManagedObject> {
     may_leave(record, wanted.wrapping.is_some())?;
     let object = stored::join(record.object_type, &record.key_block, material);
@@ -54,9 +58,12 @@ pub(crate) fn deliver(
         return Ok(object);
     };
     fill(block, record);
+    if let Some(key) = &wanted.unwrapping_key {
+        unwrap(context, block, key)?;
+    }
     reform(object_type, block, wanted)?;
     if let Some(specification) = wanted.wrapping {
-        let key = wrapping_key.ok_or_else(|| missing_key(specification))?;
+        let key = wanted.wrapping_key.as_ref().ok_or_else(|| missing_key(specification))?;
         let attributes = wrapped_attributes(context, id, record, specification);
         wrap(context, block, specification, key, attributes)?;
     }
@@ -103,7 +110,7 @@ fn reform(object_type: ObjectType, block: &mut KeyBlock, wanted: &Wanted<'_>) ->
         if wanted.wrap_type == Some(KeyWrapType::NotWrapped) {
             return Err(Error::new(
                 ResultReason::KeyWrapTypeNotSupported,
-                "the key was registered wrapped and is kept so; ask for it as it was registered",
+                "the key was registered wrapped, and its wrapping data names no key to unwrap it with",
             ));
         }
         if wanted.wrapping.is_some() {
@@ -172,7 +179,7 @@ fn wrap(
         wrapping_method: specification.wrapping_method,
         encryption_key_information: Some(EncryptionKeyInformation {
             unique_identifier: key.id.clone().into(),
-            cryptographic_parameters: parameters.cloned(),
+            cryptographic_parameters: mechanism::settled(key.algorithm, parameters, plain.len()),
         }),
         mac_signature_key_information: None,
         mac_signature: None,

@@ -45,15 +45,12 @@ struct Memo {
 impl Object {
     /// Opens the record of a stored row, once per version of it.
     pub(crate) fn open_row(vault: &Vault, cached: &Arc<Cached>) -> Result<Self> {
-        let memo = match cached.memo::<Memo>() {
-            Some(memo) => memo,
-            None => {
-                let record = Arc::new(vault.open_record(&cached.row)?);
-                let memo = Memo { id: cached.row.id.as_str().into(), record };
-                cached
-                    .remember(memo)
-                    .ok_or_else(|| Error::internal("a row carries another memo"))?
-            }
+        let memo = if let Some(memo) = cached.memo::<Memo>() {
+            memo
+        } else {
+            let record = Arc::new(vault.open_record(&cached.row)?);
+            let memo = Memo { id: cached.row.id.as_str().into(), record };
+            cached.remember(memo).ok_or_else(|| Error::internal("a row carries another memo"))?
         };
         let material = match cached.row.material {
             Some(_) => Source::Sealed(Arc::clone(cached)),
@@ -142,6 +139,13 @@ impl Object {
             }
         };
         StoredMaterial::from_bytes(bytes).map_err(Error::internal)
+    }
+
+    /// The identifier of the key that wrapped the material, where it is kept wrapped.
+    pub(crate) fn wrapped_by(&self) -> Option<String> {
+        let data = self.record.key_block.key_wrapping_data.as_ref()?;
+        let information = data.encryption_key_information.as_ref()?;
+        information.unique_identifier.as_id().map(str::to_owned)
     }
 
     /// The identifiers of the other halves of this key pair.

@@ -28,7 +28,10 @@ impl Operation for Destroy {
 
     async fn targets(context: &mut Context<'_>, request: &DestroyRequest) -> Result<Vec<Target>> {
         let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target { role: Role::Subject, id, cascade: request.cascade == Some(true) }])
+        Ok(vec![Target {
+            cascade: request.cascade == Some(true),
+            ..Target::new(Role::Subject, id)
+        }])
     }
 
     async fn run(

@@ -21,7 +21,7 @@ impl Operation for Export {
     async fn targets(context: &mut Context<'_>, request: &ExportRequest) -> Result<Vec<Target>> {
         let id = context.resolve(request.unique_identifier.as_ref()).await?;
         let wrapping = request.key_wrapping_specification.as_ref();
-        targets(context, id, wrapping).await
+        targets(context, id, request.key_wrap_type, wrapping).await
     }
 
     async fn run(
@@ -30,16 +30,17 @@ impl Operation for Export {
         request: ExportRequest,
     ) -> Result<ExportResponse> {
         let subject = objects.take::<role::Subject>()?;
-        let key = opened(context, objects.maybe::<role::WrappingKey>())?;
         let wanted = Wanted {
             format: request.key_format_type,
             wrap_type: request.key_wrap_type,
             compression: request.key_compression_type,
             wrapping: request.key_wrapping_specification.as_ref(),
+            wrapping_key: opened(context, objects.maybe::<role::WrappingKey>())?,
+            unwrapping_key: opened(context, objects.maybe::<role::UnwrappingKey>())?,
         };
         let material = subject.open(context)?;
         let (id, record) = (subject.id(), subject.record());
-        let object = deliver(context, id, record, material, (&wanted, key.as_ref()))?;
+        let object = deliver(context, id, record, material, &wanted)?;
         Ok(ExportResponse {
             object_type: record.object_type,
             unique_identifier: id.to_owned(),

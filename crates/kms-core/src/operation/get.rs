@@ -1,12 +1,12 @@
 //! Get: the object itself (KMIP 2.1 section 6.1.20).
 
-use kmip::enumerations::CryptographicUsageMask;
+use kmip::enumerations::{CryptographicUsageMask, KeyWrapType};
 use kmip::object::KeyWrappingSpecification;
 use kmip::operation::{GetRequest, GetResponse};
 
 use super::{Operation, Target};
 use crate::access::{
-    ACTIVE, Authorized, Grants, KEYS, Needs, Permission, Role, Row, Window, role,
+    ACTIVE, Authorized, Grants, KEYS, Needs, PROCESS, Permission, Role, Row, Window, role,
 };
 use crate::context::Context;
 use crate::deliver::{Wanted, WrappingKey, deliver};
@@ -14,13 +14,17 @@ use crate::error::Result;
 
 pub(super) struct Get;
 
-/// Taking a key out: the right to the key, and, where it is wrapped, the right to encrypt under the
-/// wrapping key: nobody uses another's key as an oracle.
+/// Taking a key out: the right to the key; where it is wrapped, the right to encrypt under the
+/// wrapping key, and where it is unwrapped, to decrypt: nobody uses another's key as an oracle.
 pub(super) const TAKE_OUT: &[Row] = &[
     Row::new(Role::Subject, Needs::Grant(Permission::Get)),
     Row::new(Role::WrappingKey, Needs::Grant(Permission::Encrypt))
         .states(ACTIVE)
         .usage(CryptographicUsageMask::WrapKey, Window::Protect)
+        .types(KEYS),
+    Row::new(Role::UnwrappingKey, Needs::Grant(Permission::Decrypt))
+        .states(PROCESS)
+        .usage(CryptographicUsageMask::UnwrapKey, Window::Process)
         .types(KEYS),
 ];
 
@@ -33,7 +37,7 @@ impl Operation for Get {
     async fn targets(context: &mut Context<'_>, request: &GetRequest) -> Result<Vec<Target>> {
         let id = context.resolve(request.unique_identifier.as_ref()).await?;
         let wrapping = request.key_wrapping_specification.as_ref();
-        targets(context, id, wrapping).await
+        targets(context, id, request.key_wrap_type, wrapping).await
     }
 
     async fn run(
@@ -42,16 +46,17 @@ impl Operation for Get {
         request: GetRequest,
     ) -> Result<GetResponse> {
         let subject = objects.take::<role::Subject>()?;
-        let key = opened(context, objects.maybe::<role::WrappingKey>())?;
         let wanted = Wanted {
             format: request.key_format_type,
             wrap_type: request.key_wrap_type,
             compression: request.key_compression_type,
             wrapping: request.key_wrapping_specification.as_ref(),
+            wrapping_key: opened(context, objects.maybe::<role::WrappingKey>())?,
+            unwrapping_key: opened(context, objects.maybe::<role::UnwrappingKey>())?,
         };
         let material = subject.open(context)?;
         let (id, record) = (subject.id(), subject.record());
-        let object = deliver(context, id, record, material, (&wanted, key.as_ref()))?;
+        let object = deliver(context, id, record, material, &wanted)?;
         Ok(GetResponse {
             object_type: record.object_type,
             unique_identifier: id.to_owned(),
@@ -64,9 +69,11 @@ impl Operation for Get {
 pub(super) async fn targets(
     context: &mut Context<'_>,
     id: String,
+    wrap_type: Option<KeyWrapType>,
     wrapping: Option<&KeyWrappingSpecification>,
 ) -> Result<Vec<Target>> {
-    let mut targets = vec![Target::new(Role::Subject, id)];
+    let unwrap = wrap_type == Some(KeyWrapType::NotWrapped);
+    let mut targets = vec![Target { unwrap, ..Target::new(Role::Subject, id) }];
     let information = wrapping.and_then(|it| it.encryption_key_information.as_ref());
     if let Some(information) = information {
         let id = context.resolve(Some(&information.unique_identifier)).await?;

@@ -1,6 +1,7 @@
 //! Import: an object with its attributes and its identifier (KMIP 2.1 section 6.1.27).
 
-use kmip::enumerations::{CryptographicUsageMask, KeyWrapType, ResultReason};
+use kmip::attribute::{Attribute, AttributeKind};
+use kmip::enumerations::{CryptographicUsageMask, KeyWrapType, ObjectType, ResultReason};
 use kmip::operation::{ImportRequest, ImportResponse};
 
 use super::get::opened;
@@ -76,21 +77,41 @@ impl Operation for Import {
         let mut attributes = admit(object_type, request.attributes, Origin::Imported)?;
         // The request's own field is the identifier, whatever the attributes say.
         take_chosen_id(&mut attributes);
+        if let Some(usage) = usual_usage(object_type)
+            && !attributes.has(AttributeKind::CryptographicUsageMask)
+        {
+            attributes.set(Attribute::CryptographicUsageMask(usage));
+        }
         let mut new = new_object(context, object, attributes)?;
         let id = request.unique_identifier;
-        match existing {
-            Some(existing) => {
-                // Its owner stays its owner, and what was granted stays granted.
-                new.record.owner.clone_from(&existing.record().owner);
-                new.record.grant_epochs.clone_from(&existing.record().grant_epochs);
-                context.unit.replace(existing.object(), new.record, new.material);
-                Ok(ImportResponse { unique_identifier: id })
-            }
-            None => {
-                let id = new_id(Some(id).filter(|id| !id.is_empty()))?;
-                context.unit.insert(&id, new.record, new.material)?;
-                Ok(ImportResponse { unique_identifier: id })
-            }
-        }
+        let Some(existing) = existing else {
+            let id = new_id(Some(id).filter(|id| !id.is_empty()))?;
+            context.unit.insert(&id, new.record, new.material)?;
+            return Ok(ImportResponse { unique_identifier: id });
+        };
+        // Its owner stays its owner, and what was granted stays granted.
+        new.record.owner.clone_from(&existing.record().owner);
+        new.record.grant_epochs.clone_from(&existing.record().grant_epochs);
+        context.unit.replace(existing.object(), new.record, new.material);
+        Ok(ImportResponse { unique_identifier: id })
     }
+}
+
+/// What an imported key may do where its attributes do not say: what its type is usually for. The
+/// recorded clients import keys without a usage mask.
+fn usual_usage(object_type: ObjectType) -> Option<CryptographicUsageMask> {
+    use CryptographicUsageMask as Usage;
+    let bits = match object_type {
+        ObjectType::SymmetricKey => {
+            [Usage::Encrypt, Usage::Decrypt, Usage::WrapKey, Usage::UnwrapKey]
+        }
+        ObjectType::PrivateKey => {
+            [Usage::Sign, Usage::Decrypt, Usage::UnwrapKey, Usage::KeyAgreement]
+        }
+        ObjectType::PublicKey => {
+            [Usage::Verify, Usage::Encrypt, Usage::WrapKey, Usage::KeyAgreement]
+        }
+        _ => return None,
+    };
+    Some(Usage(bits.iter().fold(0, |mask, bit| mask | bit.0)))
 }

@@ -20,12 +20,14 @@ pub(crate) struct Target {
     pub(crate) id: String,
     /// Whether the other half of its pair is reached too.
     pub(crate) cascade: bool,
+    /// Whether the key that wrapped it at rest is needed too.
+    pub(crate) unwrap: bool,
 }
 
 impl Target {
     /// An object alone.
     pub(crate) fn new(role: Role, id: String) -> Self {
-        Self { role, id, cascade: false }
+        Self { role, id, cascade: false, unwrap: false }
     }
 }
 

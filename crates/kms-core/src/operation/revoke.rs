@@ -27,7 +27,10 @@ impl Operation for Revoke {
 
     async fn targets(context: &mut Context<'_>, request: &RevokeRequest) -> Result<Vec<Target>> {
         let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target { role: Role::Subject, id, cascade: request.cascade == Some(true) }])
+        Ok(vec![Target {
+            cascade: request.cascade == Some(true),
+            ..Target::new(Role::Subject, id)
+        }])
     }
 
     async fn run(
