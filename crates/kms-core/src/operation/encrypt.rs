@@ -234,7 +234,7 @@ fn next(
         streams.keep_as(value.to_vec(), running)?;
         response.correlation_value = Some(Bytes(value.to_vec()));
     }
-    response.data = Some(output).filter(|data| last || !data.is_empty()).map(Bytes);
+    response.data = Some(output).filter(|data| !data.is_empty()).map(Bytes);
     Ok(response)
 }
 
