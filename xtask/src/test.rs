@@ -143,7 +143,7 @@ fn tests() -> Result<Count> {
         ])
     };
     command.args(FEATURES);
-    count(&mut command)
+    count(&mut command, if nextest { NEXTEST } else { CARGO })
 }
 
 /// Doc tests run only where some exist: each crate's are a build of their own.
@@ -159,7 +159,7 @@ fn doc_tests() -> Result<Count> {
             command.arg("--package").arg(name);
         }
     }
-    if any { count(&mut command) } else { Ok(Count::default()) }
+    if any { count(&mut command, CARGO) } else { Ok(Count::default()) }
 }
 
 fn has_doc_tests(directory: &Path) -> Result<bool> {
@@ -197,11 +197,11 @@ fn readme_tour() -> Result<Count> {
 }
 
 /// Runs a test runner and adds up what it says.
-fn count(command: &mut Command) -> Result<Count> {
+fn count(command: &mut Command, summary: &str) -> Result<Count> {
     let mut count = Count::default();
     let mut said = 0_u32;
     let passed = run::read_lines(command, |line| {
-        let Some(numbers) = numbers(line) else { return };
+        let Some(numbers) = numbers(line, summary) else { return };
         said += 1;
         count.passed += numbers.passed;
         count.failed += numbers.failed;
@@ -214,13 +214,15 @@ fn count(command: &mut Command) -> Result<Count> {
     Ok(count)
 }
 
+/// How the summary of each runner begins. A test that fails shows the other's too.
+const CARGO: &str = "test result:";
+const NEXTEST: &str = "Summary [";
+
 /// The numbers in a runner's summary: `test result: ok. 3 passed; 0 failed; 0 ignored; …` of
 /// cargo, `Summary [ 1.0s] 3 tests run: 3 passed (1 slow), 0 skipped` of nextest.
-fn numbers(line: &str) -> Option<Count> {
-    let rest = line.trim_start();
-    let rest = rest.strip_prefix("test result:").or_else(|| {
-        rest.strip_prefix("Summary [").and_then(|rest| Some(rest.split_once("run:")?.1))
-    })?;
+fn numbers(line: &str, summary: &str) -> Option<Count> {
+    let rest = line.trim_start().strip_prefix(summary)?;
+    let rest = rest.split_once("run:").map_or(rest, |(_, rest)| rest);
     let mut count = Count::default();
     for part in rest.split([';', ',', '.', ':']) {
         let mut words = part.split_whitespace();
@@ -238,7 +240,7 @@ fn numbers(line: &str) -> Option<Count> {
 
 #[cfg(test)]
 mod tests {
-    use super::numbers;
+    use super::{CARGO, NEXTEST, numbers};
 
     #[test]
     fn the_summaries_of_both_runners_are_read() {
@@ -257,9 +259,10 @@ mod tests {
                 (6, 3, 4),
             ),
         ] {
-            let count = numbers(line).expect(line);
+            let count = numbers(line, CARGO).or(numbers(line, NEXTEST)).expect(line);
             assert_eq!((count.passed, count.failed, count.ignored), expected, "{line}");
         }
-        assert!(numbers("running 3 tests").is_none());
+        assert!(numbers("running 3 tests", CARGO).is_none());
+        assert!(numbers("test result: ok. 1 passed", NEXTEST).is_none());
     }
 }

@@ -1,11 +1,6 @@
 //! What a reader must be able to rely on and a reviewer should not have to look for: the rules of
 //! the tree, as a test.
-#![expect(
-    clippy::unwrap_used,
-    clippy::string_slice,
-    clippy::panic,
-    reason = "a test"
-)]
+#![expect(clippy::unwrap_used, clippy::string_slice, clippy::panic, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use kmip::Version;
+use kmip::enumerations::{BlockCipherMode, PaddingMethod};
+use kms_crypto::asymmetric::ec::Curve;
 
 use crate::Result;
 
@@ -14,6 +16,7 @@ const PAGES: &[(&str, Page)] = &[
     ("configuration", kms_config::document::reference),
     ("exit-codes", kms_config::exit::reference),
     ("operations", operations),
+    ("algorithms", algorithms),
 ];
 
 pub(crate) fn task(arguments: &[String]) -> Result<bool> {
@@ -40,4 +43,39 @@ fn operations() -> String {
     }
     page.push('\n');
     page
+}
+
+fn algorithms() -> String {
+    let mut page = "# Algorithms\n\n<!-- Made by `cargo xtask codegen` from crates/kms-core/src/mechanism/mod.rs. -->\n\n\
+        ## Encryption and wrapping\n\n\
+        Cryptographic Parameters, of the request or else of the key, choose the first row that fits; a\n\
+        dash stands for leaving the field out. What is in no row is refused.\n\n\
+        | Mechanism | Key | Block Cipher Mode | Padding Method | FIPS 140-3 | Known answers |\n\
+        |---|---|---|---|---|---|\n"
+        .to_owned();
+    for row in kms_core::MECHANISMS {
+        let modes = row.modes.iter().map(|mode| mode.and_then(BlockCipherMode::name));
+        let paddings = row.paddings.iter().map(|padding| padding.and_then(PaddingMethod::name));
+        _ = writeln!(
+            page,
+            "| {} | {} | {} | {} | {} | {} |",
+            row.name,
+            row.algorithm.name().unwrap_or_default(),
+            list(modes),
+            list(paddings),
+            if row.fips { "yes" } else { "no" },
+            row.vectors.join(", "),
+        );
+    }
+    page.push_str("\n## Key pairs\n\nRSA of 2048, 3072 and 4096 bits; the curves");
+    for (number, curve) in Curve::ALL.iter().enumerate() {
+        page.push_str(if number == 0 { " " } else { ", " });
+        page.push_str(curve.name());
+    }
+    page.push_str(".\n");
+    page
+}
+
+fn list(names: impl Iterator<Item = Option<&'static str>>) -> String {
+    names.map(|name| name.unwrap_or("–")).collect::<Vec<_>>().join(", ")
 }
