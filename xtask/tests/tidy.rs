@@ -286,6 +286,24 @@ fn no_test_is_ignored() {
 }
 
 #[test]
+fn every_route_is_in_the_documentation() {
+    let table = read(&root().join("crates/kms-server/src/http/mod.rs"));
+    let document = read(&root().join("docs/protocol.md"));
+    let rows = table.split_once("\nroutes! {").expect("the table of routes").1;
+    let rows = rows.split_once("\n}").expect("its end").0;
+    let mut faults = Faults::default();
+    for row in rows.lines().filter(|row| !row.trim().is_empty()) {
+        let path = row.split('"').nth(1).expect("a path in each row");
+        let method = row.split_whitespace().next().expect("a method");
+        let method = if method == "@kmip" { "POST" } else { method };
+        if !document.contains(&format!("`{method} {path}`")) {
+            faults.add(format_args!("`{method} {path}`"));
+        }
+    }
+    faults.none("a route is not in docs/protocol.md");
+}
+
+#[test]
 fn released_migrations_do_not_change() {
     let listed = read(&root().join("xtask/tests/migrations.txt"));
     let mut expected: BTreeMap<&str, &str> = BTreeMap::new();
