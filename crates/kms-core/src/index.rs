@@ -46,7 +46,9 @@ pub(crate) fn of(attribute: &Attribute, entries: &mut Vec<IndexEntry>) {
             push(entries, tag::ApplicationSpecificInformation, it.application_namespace.as_bytes());
         }
         Attribute::Vendor(vendor) => {
-            for text in tags(vendor).unwrap_or_default() {
+            let tags = tags(vendor).unwrap_or_default();
+            // The server's own tags say what the object type says; they select nothing.
+            for text in tags.iter().filter(|text| !text.starts_with('_')) {
                 push(entries, tag::Attribute, text.as_bytes());
             }
         }
