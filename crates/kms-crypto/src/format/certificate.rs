@@ -84,6 +84,7 @@ pub struct Name {
     pub der: Vec<u8>,
     /// The parts that are known, in their order; a part may occur more than once.
     pub parts: Vec<(NamePart, String)>,
+    text: String,
 }
 
 impl Name {
@@ -92,25 +93,20 @@ impl Name {
         self.parts.iter().filter(move |(kind, _)| *kind == part).map(|(_, value)| value.as_str())
     }
 
-    /// The name for people, the last part first: `CN=kms, O=Example, C=FR`. Parts that are not
-    /// known are left out.
-    pub fn display(&self) -> String {
-        let mut text = String::new();
-        for (part, value) in self.parts.iter().rev() {
-            let short = PARTS.iter().find(|(_, kind, _)| kind == part).map_or("", |row| row.2);
-            if !text.is_empty() {
-                text.push_str(", ");
-            }
-            text.push_str(short);
-            text.push('=');
-            for character in value.chars() {
-                if matches!(character, ',' | '+' | '"' | '\\' | '<' | '>' | ';') {
-                    text.push('\\');
-                }
-                text.push(character);
-            }
+    /// Reads a name in DER. All of it must be the name.
+    pub fn parse(der: &[u8]) -> Result<Self, Error> {
+        if der.len() > LONGEST {
+            return Err(Error::TooLarge { limit: LONGEST });
         }
-        text
+        let mut reader = Reader::new("X.500 name", der);
+        let name = read_name(&mut reader)?;
+        reader.end()?;
+        Ok(name)
+    }
+
+    /// The name as RFC 4514 writes it, the last part first: `CN=kms,O=Example,C=FR`.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 
@@ -229,9 +225,11 @@ fn read_name(reader: &mut Reader<'_>) -> Result<Name, Error> {
     }
     let mut sets = reader.inside(name.contents);
     let mut parts = Vec::new();
+    let mut shown: Vec<String> = Vec::new();
     let mut count = 0_usize;
     while !sets.is_empty() {
         let mut set = sets.enter(SET)?;
+        let mut together = String::new();
         while !set.is_empty() {
             let mut pair = set.enter(SEQUENCE)?;
             let oid = pair.expect(OID)?;
@@ -241,13 +239,61 @@ fn read_name(reader: &mut Reader<'_>) -> Result<Name, Error> {
             if count > MOST_PARTS {
                 return Err(reader.malformed());
             }
-            if let Some((_, part, _)) = PARTS.iter().find(|(known, ..)| *known == oid) {
+            if !together.is_empty() {
+                together.push('+');
+            }
+            if let Some((_, part, short)) = PARTS.iter().find(|(known, ..)| *known == oid) {
                 let text = text(value.tag, value.contents).ok_or(reader.malformed())?;
+                together.push_str(short);
+                together.push('=');
+                escape(&text, &mut together);
                 parts.push((*part, text));
+            } else {
+                together.push_str(&dotted(oid));
+                together.push_str("=#");
+                together.extend(value.whole.iter().map(|byte| format!("{byte:02X}")));
             }
         }
+        shown.push(together);
     }
-    Ok(Name { der: name.whole.to_vec(), parts })
+    shown.reverse();
+    Ok(Name { der: name.whole.to_vec(), parts, text: shown.join(",") })
+}
+
+/// A value of a name, with what would be read as something else escaped (RFC 4514 section 2.4).
+fn escape(value: &str, out: &mut String) {
+    let last = value.chars().count().saturating_sub(1);
+    for (place, character) in value.chars().enumerate() {
+        let at_edge =
+            (character == ' ' && (place == 0 || place == last)) || (character == '#' && place == 0);
+        match character {
+            '\0' => out.push_str("\\00"),
+            ',' | '+' | '"' | '\\' | '<' | '>' | ';' => out.extend(['\\', character]),
+            _ if at_edge => out.extend(['\\', character]),
+            _ => out.push(character),
+        }
+    }
+}
+
+/// An object identifier as numbers: `2.5.4.3`.
+fn dotted(oid: &[u8]) -> String {
+    let mut numbers: Vec<String> = Vec::new();
+    let mut number = 0_u64;
+    for byte in oid {
+        number = number.saturating_mul(0x80).saturating_add(u64::from(byte & 0x7F));
+        if byte & 0x80 != 0 {
+            continue;
+        }
+        if numbers.is_empty() {
+            // The first two share a number.
+            let first = number.checked_div(40).unwrap_or(0).min(2);
+            numbers.push(first.to_string());
+            number = number.saturating_sub(first.saturating_mul(40));
+        }
+        numbers.push(number.to_string());
+        number = 0;
+    }
+    numbers.join(".")
 }
 
 /// A string in one of X.509's encodings.

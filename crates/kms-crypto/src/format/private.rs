@@ -72,6 +72,11 @@ impl PrivateKey {
         Ok(Self { numbers, original: Some((format, Secret::from(der))) })
     }
 
+    /// Whether this is a PKCS#8 key that is encrypted, so that it can be kept and not read.
+    pub fn is_encrypted_pkcs8(der: &[u8]) -> bool {
+        der.len() <= LONGEST_KEY && structure::is_encrypted_pkcs8(der)
+    }
+
     /// Reads a SEC1 `ECPrivateKey`, which may leave out its curve: then `curve` says which it is.
     /// A curve that contradicts the key's own is an error.
     pub fn parse_sec1(der: &[u8], curve: Option<Curve>) -> Result<Self, Error> {

@@ -112,6 +112,19 @@ pub(super) fn read_pkcs8(der: &[u8]) -> Result<Pkcs8<'_>, Error> {
     Ok(Pkcs8 { key, public })
 }
 
+/// Whether this is an `EncryptedPrivateKeyInfo`: an algorithm, and the encrypted key.
+pub(super) fn is_encrypted_pkcs8(der: &[u8]) -> bool {
+    let read = || -> Result<(), Error> {
+        let mut outer = Reader::new("encrypted PKCS#8 private key", der);
+        let mut info = outer.enter(SEQUENCE)?;
+        outer.end()?;
+        info.enter(SEQUENCE)?.expect(OID)?;
+        info.expect(OCTET_STRING)?;
+        info.end()
+    };
+    read().is_ok()
+}
+
 pub(super) fn read_spki(der: &[u8]) -> Result<Envelope<'_>, Error> {
     let mut outer = Reader::new("public key (SubjectPublicKeyInfo)", der);
     let mut info = outer.enter(SEQUENCE)?;

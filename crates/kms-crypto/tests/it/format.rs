@@ -2,7 +2,7 @@
 
 use kms_crypto::asymmetric::ec::{self, Curve};
 use kms_crypto::asymmetric::rsa;
-use kms_crypto::format::certificate::{Certificate, NamePart};
+use kms_crypto::format::certificate::{Certificate, Name, NamePart};
 use kms_crypto::format::pem::{self, Kind};
 use kms_crypto::format::{
     KeyAlgorithm, PrivateFormat, PrivateKey, PublicFormat, PublicKey, RsaComponents,
@@ -270,11 +270,12 @@ fn certificates() {
     assert_eq!(all(NamePart::SerialNumber), ["42"]);
     assert_eq!(all(NamePart::DnQualifier), ["q"]);
     assert_eq!(
-        certificate.subject.display(),
-        "dnQualifier=q, serialNumber=42, title=Server, DC=org, UID=u1, \
-         emailAddress=kms@example.org, CN=kms.example, OU=Tests, OU=Keys, O=Example\\, Inc., \
-         L=Paris, ST=Île-de-France, C=FR"
+        certificate.subject.text(),
+        "dnQualifier=q,serialNumber=42,title=Server,DC=org,UID=u1,\
+         emailAddress=kms@example.org,CN=kms.example,OU=Tests,OU=Keys,O=Example\\, Inc.,\
+         L=Paris,ST=Île-de-France,C=FR"
     );
+    assert_eq!(Name::parse(&certificate.subject.der).unwrap(), certificate.subject);
 
     let old = Certificate::parse(&der("certificate-v1-rsa.pem")).unwrap();
     assert_eq!((old.version, &old.serial[..]), (1, &[5][..]));
@@ -287,6 +288,26 @@ fn certificates() {
         assert!(Certificate::parse(&bytes[..end]).is_err());
     }
     assert!(Certificate::parse(&[&bytes[..], b"x"].concat()).is_err());
+}
+
+#[test]
+fn names_are_written_as_rfc_4514_has_them() {
+    let name = |digits: &str| Name::parse(&hex::decode(digits.replace(' ', "")).unwrap());
+    // A part with two values, one of them of a kind without a short name (2.5.4.42).
+    let two = name("301b311930080603 55042a0c0178 300d0603550403 0c062361202b2220");
+    assert_eq!(two.unwrap().text(), "2.5.4.42=#0C0178+CN=\\#a \\+\\\"\\ ");
+    assert_eq!(name("3000").unwrap().text(), "");
+    assert!(name("300000").is_err());
+}
+
+#[test]
+fn encrypted_pkcs8_is_told_apart() {
+    // An algorithm without parameters, and two bytes.
+    let encrypted = hex::decode("300c 3006 06042a864886 0402 0102".replace(' ', "")).unwrap();
+    assert!(PrivateKey::is_encrypted_pkcs8(&encrypted));
+    assert!(PrivateKey::parse(PrivateFormat::Pkcs8, &encrypted).is_err());
+    assert!(!PrivateKey::is_encrypted_pkcs8(&[&encrypted[..], b"x"].concat()));
+    assert!(!PrivateKey::is_encrypted_pkcs8(&der("p384-pkcs8.pem")));
 }
 
 const NOT_BEFORE_P256: i64 = 1_795_570_393;
