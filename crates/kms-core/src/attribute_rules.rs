@@ -15,6 +15,7 @@ use kms_crypto::hash;
 use crate::error::{Error, Result};
 use crate::index::{TAG_ATTRIBUTE, TAG_VENDOR, tags};
 use crate::lifecycle;
+use crate::usage;
 
 /// The most attributes of one object.
 pub(crate) const ATTRIBUTES_MAX: usize = 512;
@@ -70,7 +71,7 @@ pub(crate) fn admit(
         if !rule.multiple && admitted.has(rule.kind) {
             return Err(single(rule));
         }
-        admitted.add(attribute);
+        admitted.add(usage::as_stored(attribute, origin == Origin::Imported)?);
     }
     check_count(&admitted)?;
     if let Some(given) = admitted.object_type().filter(|given| *given != object_type) {
@@ -210,7 +211,7 @@ pub(crate) fn add(record: &mut StoredRecord, attribute: Attribute, now: i64) -> 
         }
         check_meaning(record, &attribute, now)?;
     }
-    record.attributes.add(attribute);
+    record.attributes.add(usage::as_stored(attribute, false)?);
     check_count(&record.attributes)?;
     settle_derived(record);
     changed(record, now);
@@ -232,7 +233,7 @@ pub(crate) fn set(record: &mut StoredRecord, attribute: Attribute, now: i64) -> 
         check_meaning(record, &attribute, now)?;
         attribute
     };
-    record.attributes.set(attribute);
+    record.attributes.set(usage::as_stored(attribute, false)?);
     check_count(&record.attributes)?;
     settle_derived(record);
     changed(record, now);
@@ -263,6 +264,7 @@ pub(crate) fn modify(
             return Err(Error::new(ResultReason::WrongKeyLifecycleState, text));
         }
     }
+    let attribute = usage::as_stored(attribute, false)?;
     let place = find(&record.attributes, &attribute.name(), which)?;
     if let Some(old) = record.attributes.0.get_mut(place) {
         *old = attribute;

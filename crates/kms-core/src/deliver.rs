@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::key_form::Key;
 use crate::mechanism;
+use crate::object::Object;
 
 /// What a request asks of the form.
 pub(crate) struct Wanted<'a> {
@@ -37,6 +38,8 @@ pub(crate) struct WrappingKey {
     pub(crate) id: String,
     pub(crate) algorithm: Option<CryptographicAlgorithm>,
     pub(crate) material: StoredMaterial,
+    /// What its uses are counted by.
+    pub(crate) object: Object,
 }
 
 /// The object as it leaves.

@@ -16,12 +16,15 @@ use kms_store::{Grant, Row};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::usage::Counters;
 
 /// The number of grant epochs in a record: a withdrawal re-MACs one bucket of grants, not all.
 pub(crate) const GRANT_BUCKETS: u8 = 64;
 
 /// The size of the tag that ends sealed bytes.
 const TAG_LENGTH: usize = 16;
+/// The length of the counters of a key.
+const USAGE_LENGTH: usize = 4 + 8 + 8;
 
 /// The keys that everything rests under, all derived from one data key.
 pub struct Vault {
@@ -108,17 +111,31 @@ impl Vault {
         self.material.open(&bound, sealed).map_err(|cause| tampered(&row.id).because(cause))
     }
 
-    pub(crate) fn seal_usage(&self, id: &str, encryptions: u64) -> Result<Vec<u8>> {
-        self.usage.seal(&bind(b'U', id), &encryptions.to_be_bytes()).map_err(Error::internal)
+    pub(crate) fn seal_usage(&self, id: &str, counters: &Counters) -> Result<Vec<u8>> {
+        let mut plain = [0; USAGE_LENGTH];
+        let (generation, rest) = plain.split_at_mut(4);
+        generation.copy_from_slice(&counters.generation.to_be_bytes());
+        let (nonces, used) = rest.split_at_mut(8);
+        nonces.copy_from_slice(&counters.nonces.to_be_bytes());
+        used.copy_from_slice(&counters.used.to_be_bytes());
+        self.usage.seal(&bind(b'U', id), &plain).map_err(Error::internal)
     }
 
-    pub(crate) fn open_usage(&self, id: &str, sealed: &[u8]) -> Result<u64> {
+    pub(crate) fn open_usage(&self, id: &str, sealed: &[u8]) -> Result<Counters> {
         let plain = self
             .usage
             .open(&bind(b'U', id), sealed)
             .map_err(|cause| tampered(id).because(cause))?;
-        let bytes = plain.expose().try_into().map_err(|cause| tampered(id).because(cause))?;
-        Ok(u64::from_be_bytes(bytes))
+        let read = || {
+            let (generation, rest) = plain.expose().split_first_chunk()?;
+            let (nonces, rest) = rest.split_first_chunk()?;
+            Some(Counters {
+                generation: u32::from_be_bytes(*generation),
+                nonces: u64::from_be_bytes(*nonces),
+                used: u64::from_be_bytes(rest.try_into().ok()?),
+            })
+        };
+        read().ok_or_else(|| tampered(id))
     }
 
     /// The MAC of a grant: over all its columns, and over its bucket's epoch.

@@ -75,6 +75,7 @@ impl Operation for Create {
         let mut object = made(object_type, &attributes)?;
         if let Some(key) = opened(context, objects.maybe::<role::WrappingKey>())? {
             wrap_at_rest(&mut object, &key)?;
+            context.service.count_wrapping(Some(&key), &object).await?;
             attributes.add(link(LinkType::WrappingKeyLink, &key.id));
         }
         attributes.set(Attribute::RandomNumberGenerator(mechanism::generator()));

@@ -12,6 +12,7 @@ use crate::access::{Grants, Role, Row, role};
 use crate::attribute_rules::{self, Which};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::usage;
 
 pub(super) struct DeleteAttribute;
 
@@ -49,6 +50,7 @@ impl Operation for DeleteAttribute {
                 ));
             }
         };
+        usage::may_change(context, subject.object(), &name).await?;
         let removed = removed(&record, &name, &which);
         attribute_rules::delete(&mut record, &name, &which, context.now)?;
         context.unit.update(subject.object(), record);

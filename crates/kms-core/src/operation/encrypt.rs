@@ -60,7 +60,9 @@ impl Operation for Encrypt {
         match Part::of(correlation, request.init_indicator, request.final_indicator)? {
             Part::Whole => whole(context, &keys, request).await,
             Part::First => first(context, &keys, &request).await,
-            Part::Next { stream, last } => next(context, &keys.subject, (stream, last), &request),
+            Part::Next { stream, last } => {
+                next(context, &keys.subject, (stream, last), &request).await
+            }
         }
     }
 }
@@ -107,6 +109,7 @@ impl<O: Operation> Keys<O> {
             id: key.id().to_owned(),
             algorithm: key.record().attributes.cryptographic_algorithm(),
             material: key.open(context)?,
+            object: key.object().clone(),
         };
         let object = stored::join(record.object_type, &record.key_block, material);
         let mut object = object.map_err(Error::internal)?;
@@ -125,6 +128,7 @@ async fn whole(
     request: EncryptRequest,
 ) -> Result<EncryptResponse> {
     let Bytes(data) = request.data.ok_or_else(missing_data)?;
+    let length = data.len();
     let subject = &keys.subject;
     let own_iv = given(request.iv_counter_nonce.as_ref());
     let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
@@ -133,6 +137,7 @@ async fn whole(
     let aad = given(request.authenticated_encryption_additional_data.as_ref());
     let sides = Sides { iv, aad: aad.unwrap_or_default() };
     let Sealed { mut data, tag } = choice.encrypt(&keys.open(context)?, sides, data)?;
+    context.service.count_use(subject.object(), length, 1).await?;
     let mut authenticated_encryption_tag = None;
     if choice.authenticates() {
         if tag_ends_data(context.version) {
@@ -181,6 +186,7 @@ async fn first(
     let input = request.data.as_deref().unwrap_or_default();
     let mut output = Vec::with_capacity(input.len());
     stream.update(input, &mut output).map_err(mechanism::failure)?;
+    context.service.count_use(subject.object(), input.len(), 1).await?;
     let correlation = context.service.streams.keep(Running {
         user: context.principal.user().to_owned(),
         key: subject.id().to_owned(),
@@ -200,7 +206,7 @@ async fn first(
 }
 
 /// A part after the first. The key was authorised again: one revoked in between is refused by now.
-fn next(
+async fn next(
     context: &Context<'_>,
     subject: &Authorized<Encrypt, role::Subject>,
     (value, last): (&[u8], bool),
@@ -215,6 +221,7 @@ fn next(
     let input = request.data.as_deref().unwrap_or_default();
     let mut output = Vec::with_capacity(input.len());
     running.stream.update(input, &mut output).map_err(mechanism::failure)?;
+    context.service.count_use(subject.object(), input.len(), 0).await?;
     let mut response = EncryptResponse {
         unique_identifier: subject.id().to_owned(),
         data: None,

@@ -5,10 +5,10 @@ use kmip::operation::{ExportRequest, ExportResponse};
 use super::get::{TAKE_OUT, opened, targets};
 use super::{Operation, Target};
 use crate::access::{Grants, Row, role};
-use crate::attribute_rules::view;
 use crate::context::Context;
 use crate::deliver::{Wanted, deliver};
 use crate::error::Result;
+use crate::usage;
 
 pub(super) struct Export;
 
@@ -41,10 +41,11 @@ impl Operation for Export {
         let material = subject.open(context)?;
         let (id, record) = (subject.id(), subject.record());
         let object = deliver(context, id, record, material, &wanted)?;
+        context.service.count_wrapping(wanted.wrapping_key.as_ref(), &object).await?;
         Ok(ExportResponse {
             object_type: record.object_type,
             unique_identifier: id.to_owned(),
-            attributes: view(id, record, context.now),
+            attributes: usage::view(context, subject.object()).await?,
             object,
         })
     }

@@ -57,6 +57,7 @@ impl Operation for Get {
         let material = subject.open(context)?;
         let (id, record) = (subject.id(), subject.record());
         let object = deliver(context, id, record, material, &wanted)?;
+        context.service.count_wrapping(wanted.wrapping_key.as_ref(), &object).await?;
         Ok(GetResponse {
             object_type: record.object_type,
             unique_identifier: id.to_owned(),
@@ -92,5 +93,6 @@ pub(super) fn opened<O, R>(
         id: key.id().to_owned(),
         algorithm: key.record().attributes.cryptographic_algorithm(),
         material: key.open(context)?,
+        object: key.object().clone(),
     }))
 }

@@ -5,9 +5,10 @@ use kmip::operation::{GetAttributesRequest, GetAttributesResponse};
 
 use super::{Operation, Target};
 use crate::access::{ANY_STATE, Grants, Needs, Permission, Role, Row, role};
-use crate::attribute_rules::{OWN_VENDOR, meant, owner_attribute, view};
+use crate::attribute_rules::{OWN_VENDOR, meant, owner_attribute};
 use crate::context::Context;
 use crate::error::Result;
+use crate::usage;
 
 pub(super) struct GetAttributes;
 
@@ -35,7 +36,7 @@ impl Operation for GetAttributes {
         request: GetAttributesRequest,
     ) -> Result<GetAttributesResponse> {
         let subject = objects.take::<role::Subject>()?;
-        let mut all = view(subject.id(), subject.record(), context.now);
+        let mut all = usage::view(context, subject.object()).await?;
         let attributes = if request.names.is_empty() {
             all
         } else {

@@ -9,6 +9,7 @@ use crate::access::{Grants, Role, Row, role};
 use crate::attribute_rules::{self, Which};
 use crate::context::Context;
 use crate::error::Result;
+use crate::usage;
 
 pub(super) struct ModifyAttribute;
 
@@ -33,6 +34,7 @@ impl Operation for ModifyAttribute {
         let subject = objects.take::<role::Subject>()?;
         let mut record = subject.record().clone();
         let new = request.new_attribute;
+        usage::may_change(context, subject.object(), &new.attribute.name()).await?;
         let which = match &request.current_attribute {
             Some(current) => Which::Value(&current.attribute),
             None if context.version < Version::V2_0 => Which::Index(index(new.index)),

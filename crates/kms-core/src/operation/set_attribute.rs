@@ -8,6 +8,7 @@ use crate::access::{Grants, Role, Row, role};
 use crate::attribute_rules;
 use crate::context::Context;
 use crate::error::Result;
+use crate::usage;
 
 pub(super) struct SetAttribute;
 
@@ -30,8 +31,10 @@ impl Operation for SetAttribute {
         request: SetAttributeRequest,
     ) -> Result<SetAttributeResponse> {
         let subject = objects.take::<role::Subject>()?;
+        let attribute = request.new_attribute.attribute;
+        usage::may_change(context, subject.object(), &attribute.name()).await?;
         let mut record = subject.record().clone();
-        attribute_rules::set(&mut record, request.new_attribute.attribute, context.now)?;
+        attribute_rules::set(&mut record, attribute, context.now)?;
         context.unit.update(subject.object(), record);
         Ok(SetAttributeResponse { unique_identifier: subject.id().to_owned() })
     }

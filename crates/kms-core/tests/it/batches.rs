@@ -5,8 +5,10 @@ use kmip::attribute::Attribute;
 use kmip::enumerations::{BatchErrorContinuationOption as On, ResultReason, ResultStatus};
 use kmip::message::{RequestHeader, RequestItem, RequestMessage, ResponseItem};
 use kmip::operation::{
-    ActivateRequest, AddAttributeRequest, GetRequest, LocateRequest, Request, Response,
+    ActivateRequest, AddAttributeRequest, EncryptRequest, GetRequest, LocateRequest, Request,
+    Response,
 };
+use kmip::wire::Bytes;
 use kms_core::Principal;
 
 use super::{World, create};
@@ -139,4 +141,19 @@ async fn requests_that_cross_lose_no_change() {
     let groups = it.attributes.all(kmip::attribute::AttributeKind::ObjectGroup).count();
     assert_eq!(groups, done);
     assert!(done > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_encrypts_in_the_batch_that_makes_it() {
+    for on in [On::Stop, On::Continue, On::Undo] {
+        let world = World::new().await;
+        let encrypt = EncryptRequest {
+            unique_identifier: Some("key".into()),
+            data: Some(Bytes(vec![7; 16])),
+            ..EncryptRequest::default()
+        };
+        let requests = vec![create("key", true), Request::Encrypt(encrypt)];
+        let items = run(&world, Some(on), requests).await;
+        assert_eq!(statuses(&items), [OK, OK], "{on:?}: {:?}", items[1].message);
+    }
 }

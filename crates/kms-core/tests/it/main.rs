@@ -12,6 +12,7 @@ mod creation;
 mod cryptography;
 mod lifecycle;
 mod stored;
+mod usage;
 
 use std::sync::Arc;
 
