@@ -12,6 +12,7 @@ use kmip::stored::StoredRecord;
 use kmip::wire::{Bytes, DateTime, Interval};
 use kms_crypto::hash;
 
+use crate::certificate;
 use crate::error::{Error, Result};
 use crate::index::{TAG_ATTRIBUTE, TAG_VENDOR, tags};
 use crate::lifecycle;
@@ -100,22 +101,22 @@ pub(crate) fn take_chosen_id(attributes: &mut Attributes) -> Option<String> {
 }
 
 /// What the server adds to a new object: dates, digest, tags. `digested` are the bytes of the
-/// material in the form `format`.
+/// material in the form `format`, if the object has any.
 pub(crate) fn complete(
     record: &mut StoredRecord,
-    digested: &[u8],
+    digested: Option<&[u8]>,
     format: KeyFormatType,
     now: i64,
 ) {
     let attributes = &mut record.attributes;
     add_tag(attributes, record.object_type);
-    attributes.set(Attribute::Digest(Digest {
-        hashing_algorithm: HashingAlgorithm::SHA_256,
-        digest_value: Some(Bytes(hash::digest(hash::Hash::Sha256, digested).as_ref().to_vec())),
-        key_format_type: Some(format),
-    }));
-    if !attributes.has(AttributeKind::OriginalCreationDate) {
-        attributes.set(Attribute::OriginalCreationDate(DateTime(now)));
+    if let Some(digested) = digested {
+        let digest = hash::digest(hash::Hash::Sha256, digested).as_ref().to_vec();
+        attributes.set(Attribute::Digest(Digest {
+            hashing_algorithm: HashingAlgorithm::SHA_256,
+            digest_value: Some(Bytes(digest)),
+            key_format_type: Some(format),
+        }));
     }
     attributes.set(Attribute::LastChangeDate(DateTime(now)));
     let sensitive = attributes.sensitive() == Some(true);
@@ -161,6 +162,17 @@ pub(crate) fn changed(record: &mut StoredRecord, now: i64) {
     record.attributes.set(Attribute::LastChangeDate(DateTime(now)));
 }
 
+/// The record of an object that is being given out by Get: no longer fresh (KMIP 2.1 section
+/// 4.24). Nothing where it was given out before, so that Get writes once in an object's life.
+pub(crate) fn served(record: &StoredRecord) -> Option<StoredRecord> {
+    if record.attributes.fresh() == Some(false) {
+        return None;
+    }
+    let mut record = record.clone();
+    record.attributes.set(Attribute::Fresh(false));
+    Some(record)
+}
+
 /// All attributes of an object as it answers now: those that are stored, and those that follow
 /// from the rest. Sorted as the table is, vendors' own last.
 pub(crate) fn view(id: &str, record: &StoredRecord, now: i64) -> Attributes {
@@ -172,6 +184,7 @@ pub(crate) fn view(id: &str, record: &StoredRecord, now: i64) -> Attributes {
     for default in [
         Attribute::AlwaysSensitive(false),
         Attribute::Extractable(true),
+        Attribute::Fresh(true),
         Attribute::LeaseTime(Interval(LEASE_TIME)),
         Attribute::NeverExtractable(false),
         Attribute::Sensitive(false),
@@ -180,6 +193,7 @@ pub(crate) fn view(id: &str, record: &StoredRecord, now: i64) -> Attributes {
             all.set(default);
         }
     }
+    all.0.extend(certificate::deprecated(&record.attributes));
     all.0.sort_by_key(|it| it.kind().map_or((1, None), |kind| (0, Some(kind))));
     all
 }

@@ -117,6 +117,10 @@ fn write_symmetric(key: &Secret, format: Format) -> Result<KeyMaterial> {
 
 fn private(format: Format, key: &KeyMaterial) -> Result<PrivateKey> {
     match key {
+        key if is_encrypted(format, key) => Err(Error::new(
+            ResultReason::KeyFormatTypeNotSupported,
+            "the key is encrypted under a password: it is only kept, and given out as it came",
+        )),
         KeyMaterial::Bytes(bytes) => {
             let form = private_format(format).ok_or_else(|| not_of(format))?;
             PrivateKey::parse(form, bytes).map_err(bad_key)
@@ -129,6 +133,16 @@ fn private(format: Format, key: &KeyMaterial) -> Result<PrivateKey> {
             PrivateKey::from_ec(curve, digits(&it.d)?).map_err(bad_key)
         }
         _ => Err(not_of(format)),
+    }
+}
+
+/// Whether a private key is encrypted by its client, so that it is kept and not looked into.
+pub(crate) fn is_encrypted(format: Format, key: &KeyMaterial) -> bool {
+    match key {
+        KeyMaterial::Bytes(bytes) => {
+            format == Format::PKCS_8 && PrivateKey::is_encrypted_pkcs8(bytes)
+        }
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@
 mod access;
 mod attribute_rules;
 mod batch;
+mod certificate;
 mod clock;
 mod context;
 mod deliver;

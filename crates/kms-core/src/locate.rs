@@ -8,6 +8,7 @@ use kms_store::{Condition, Search};
 
 use crate::access::{self, Row};
 use crate::attribute_rules::{OWN_VENDOR, OWNER_ATTRIBUTE};
+use crate::certificate;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::index::{self, TAG_ATTRIBUTE, TAG_VENDOR, tags};
@@ -15,7 +16,9 @@ use crate::lifecycle;
 use crate::object::Object;
 use crate::unit::from_store;
 
-/// Rows that are looked at in one step.
+/// Rows that are looked at in the first step: what one name finds is read at once.
+const FIRST_PAGE: usize = 64;
+/// Rows that are looked at in each further step.
 const PAGE: usize = 500;
 /// The most tags that one identifier may be made of.
 const TAGS_MAX: usize = 64;
@@ -56,7 +59,7 @@ impl Filter {
             index,
             states: self.attributes.state().map(|state| (vec![state], now)),
             object_type: self.attributes.object_type(),
-            limit: PAGE,
+            limit: FIRST_PAGE,
             ..Search::default()
         }
     }
@@ -103,6 +106,11 @@ impl Filter {
                     _ => false,
                 })
             }
+            Attribute::CertificateIdentifier(_)
+            | Attribute::CertificateIssuer(_)
+            | Attribute::CertificateSubject(_) => {
+                certificate::deprecated(attributes).contains(wanted)
+            }
             wanted => self.has_plain(attributes, wanted),
         }
     }
@@ -131,6 +139,7 @@ fn is_default(attributes: &Attributes, wanted: &Attribute) -> bool {
             wanted,
             Attribute::AlwaysSensitive(false)
                 | Attribute::Extractable(true)
+                | Attribute::Fresh(true)
                 | Attribute::NeverExtractable(false)
                 | Attribute::Sensitive(false)
         )
@@ -192,6 +201,7 @@ pub(crate) async fn find(
             return Ok(found);
         }
         search.after = last;
+        search.limit = PAGE;
     }
 }
 
@@ -221,7 +231,10 @@ pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<Str
         match found.as_slice() {
             [] if !full => return Err(Error::not_found(text)),
             [one] if !full => return Ok(one.clone()),
-            [] | [_] => search.after = last,
+            [] | [_] => {
+                search.after = last;
+                search.limit = PAGE;
+            }
             [..] => {
                 return Err(Error::new(
                     ResultReason::InvalidField,

@@ -7,13 +7,13 @@ use kmip::enumerations::{
 };
 use kmip::object::{KeyBlock, KeyMaterial, KeyValue, Object as ManagedObject};
 use kmip::stored::{self, StoredMaterial, StoredRecord};
-use kms_crypto::format::certificate::{self, NamePart};
 use kms_crypto::secret::Secret;
 
 use crate::attribute_rules;
+use crate::certificate;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::key_form::{Facts, Key};
+use crate::key_form::{Facts, Key, is_encrypted};
 
 /// An object that is not stored yet.
 pub(crate) struct NewObject {
@@ -32,6 +32,9 @@ pub(crate) fn new_object(
     let object_type = object.object_type();
     let mut attributes = attributes;
     let format = describe(&object, &mut attributes)?;
+    if object.key_block().is_some_and(|block| block.key_value.is_none()) {
+        attributes.set(Attribute::KeyValuePresent(false));
+    }
     let digested = digested(&object);
     let (key_block, material) = stored::split(object);
     let mut record = StoredRecord {
@@ -45,7 +48,12 @@ pub(crate) fn new_object(
         material_generation: 0,
         grant_epochs: Vec::new(),
     };
-    attribute_rules::complete(&mut record, digested.expose(), format, context.now);
+    attribute_rules::complete(
+        &mut record,
+        digested.as_ref().map(Secret::expose),
+        format,
+        context.now,
+    );
     Ok(NewObject { record, material: encode(&material)? })
 }
 
@@ -58,7 +66,7 @@ pub(crate) fn encode(material: &StoredMaterial) -> Result<Secret> {
 /// Writes what the object says of itself into its attributes, and refuses contradictions.
 fn describe(object: &ManagedObject, attributes: &mut Attributes) -> Result<KeyFormatType> {
     if let ManagedObject::Certificate(it) = object {
-        describe_certificate(&it.certificate_value, attributes);
+        certificate::describe(&it.certificate_value, attributes);
         attributes.set(Attribute::CertificateType(it.certificate_type));
         return Ok(KeyFormatType::X_509);
     }
@@ -129,7 +137,9 @@ fn facts(object_type: ObjectType, block: &KeyBlock) -> Result<Option<Facts>> {
     let Some(material) = block.material().filter(|_| block.key_wrapping_data.is_none()) else {
         return Ok(None);
     };
-    if block.key_format_type == KeyFormatType::Opaque {
+    if block.key_format_type == KeyFormatType::Opaque
+        || is_encrypted(block.key_format_type, material)
+    {
         return Ok(None);
     }
     match Key::read(object_type, block.key_format_type, material) {
@@ -178,8 +188,8 @@ fn contradiction(what: &str, said: impl std::fmt::Debug, is: impl std::fmt::Debu
     )
 }
 
-/// The bytes whose digest is told.
-fn digested(object: &ManagedObject) -> Secret {
+/// The bytes whose digest is told; none where the key is kept elsewhere.
+fn digested(object: &ManagedObject) -> Option<Secret> {
     let bytes = match object {
         ManagedObject::Certificate(it) => it.certificate_value.to_vec(),
         ManagedObject::OpaqueObject(it) => it.opaque_data_value.to_vec(),
@@ -194,49 +204,8 @@ fn digested(object: &ManagedObject) -> Secret {
                 let encoded = value.to_ttlv(kmip::Version::V2_1);
                 encoded.map(|bytes| bytes.to_vec()).unwrap_or_default()
             }
-            None => Vec::new(),
+            None => return None,
         },
     };
-    Secret::new(bytes)
-}
-
-/// An attribute of one text.
-type MakeAttribute = fn(String) -> Attribute;
-
-/// What a certificate says, as attributes. One that cannot be read is kept all the same.
-fn describe_certificate(der: &[u8], attributes: &mut Attributes) {
-    let length = i32::try_from(der.len()).unwrap_or(i32::MAX);
-    attributes.set(Attribute::CertificateLength(length));
-    let Ok(read) = certificate::Certificate::parse(der) else { return };
-    let parts: &[(NamePart, MakeAttribute, MakeAttribute)] = &[
-        (NamePart::CommonName, Attribute::CertificateSubjectCN, Attribute::CertificateIssuerCN),
-        (NamePart::Organization, Attribute::CertificateSubjectO, Attribute::CertificateIssuerO),
-        (
-            NamePart::OrganizationalUnit,
-            Attribute::CertificateSubjectOU,
-            Attribute::CertificateIssuerOU,
-        ),
-        (NamePart::Country, Attribute::CertificateSubjectC, Attribute::CertificateIssuerC),
-        (NamePart::State, Attribute::CertificateSubjectST, Attribute::CertificateIssuerST),
-        (NamePart::Locality, Attribute::CertificateSubjectL, Attribute::CertificateIssuerL),
-        (NamePart::Email, Attribute::CertificateSubjectEmail, Attribute::CertificateIssuerEmail),
-    ];
-    for (part, of_subject, of_issuer) in parts {
-        for text in read.subject.all(*part) {
-            attributes.add(of_subject(text.to_owned()));
-        }
-        for text in read.issuer.all(*part) {
-            attributes.add(of_issuer(text.to_owned()));
-        }
-    }
-    if let Some(facts) = read.key
-        && !attributes.has(AttributeKind::CryptographicLength)
-    {
-        let length = i32::try_from(facts.bits).unwrap_or(i32::MAX);
-        attributes.set(Attribute::CryptographicLength(length));
-        if facts.curve().is_none() {
-            let algorithm = CryptographicAlgorithm::RSA;
-            attributes.set(Attribute::CryptographicAlgorithm(algorithm));
-        }
-    }
+    Some(Secret::new(bytes))
 }

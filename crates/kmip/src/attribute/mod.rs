@@ -97,7 +97,7 @@ attributes! {
     ObjectType object_type copy "Object Type" ObjectType, "1.0"..="2.1", once, [Client Server Server Server], ANY;
     OpaqueDataType opaque_data_type copy "Opaque Data Type" OpaqueDataType, "2.0"..="2.1", once, [Client Server Server Server], OPAQUE;
     OperationPolicyName operation_policy_name ref "Operation Policy Name" String, "1.0"..="1.4", once, [Client Server Server Server], ANY;
-    OriginalCreationDate original_creation_date copy "Original Creation Date" DateTime, "1.2"..="2.1", once, [Client Server Server Server], ANY;
+    OriginalCreationDate original_creation_date copy "Original Creation Date" DateTime, "1.2"..="2.1", once, [Client Client Server Server], ANY;
     PKCS_12FriendlyName pkcs12_friendly_name ref "PKCS#12 Friendly Name" String, "1.4"..="2.1", once, [Client Client Client Client], ANY;
     ProcessStartDate process_start_date copy "Process Start Date" DateTime, "1.0"..="2.1", once, [Client Client Client Server], ANY;
     ProtectStopDate protect_stop_date copy "Protect Stop Date" DateTime, "1.0"..="2.1", once, [Client Client Client Server], ANY;

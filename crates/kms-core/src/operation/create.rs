@@ -12,7 +12,7 @@ use kmip::object::{
     Object as ManagedObject,
 };
 use kmip::operation::{CreateRequest, CreateResponse, ProtectionStorageMasks};
-use kmip::wire::{Bytes, SecretBytes};
+use kmip::wire::{Bytes, DateTime, SecretBytes};
 use kms_crypto::secret::Secret;
 
 use super::get::opened;
@@ -78,7 +78,7 @@ impl Operation for Create {
             context.service.count_wrapping(Some(&key), &object).await?;
             attributes.add(link(LinkType::WrappingKeyLink, &key.id));
         }
-        attributes.set(Attribute::RandomNumberGenerator(mechanism::generator()));
+        note_generated(&mut attributes, context.now);
         let new = new_object(context, object, attributes)?;
         context.unit.insert(&id, new.record, new.material)?;
         Ok(CreateResponse { object_type, unique_identifier: id, attributes: None })
@@ -182,6 +182,12 @@ fn wrap_at_rest(object: &mut ManagedObject, key: &WrappingKey) -> Result<()> {
 /// A link to another object.
 pub(super) fn link(link_type: LinkType, id: &str) -> Attribute {
     Attribute::Link(Link { link_type, linked_object_identifier: id.into() })
+}
+
+/// Notes that the object is made here and now, and by what.
+pub(super) fn note_generated(attributes: &mut Attributes, now: i64) {
+    attributes.set(Attribute::OriginalCreationDate(DateTime(now)));
+    attributes.set(Attribute::RandomNumberGenerator(mechanism::generator()));
 }
 
 /// Notes where the object is stored, and refuses it where the request allows no place there is.

@@ -1,11 +1,11 @@
 //! Create Key Pair (KMIP 2.1 section 6.1.9).
 
-use kmip::attribute::{Attribute, AttributeKind, Attributes};
+use kmip::attribute::{AttributeKind, Attributes};
 use kmip::enumerations::{KeyFormatType, LinkType, ObjectType, ResultReason};
 use kmip::object::{KeyBlock, KeyMaterial, KeyValue, Object as ManagedObject};
 use kmip::operation::{CreateKeyPairRequest, CreateKeyPairResponse, ProtectionStorageMasks};
 
-use super::create::{forget_form, link, store_in};
+use super::create::{forget_form, link, note_generated, store_in};
 use super::{Operation, Target};
 use crate::access::{Grants, Row};
 use crate::attribute_rules::{Origin, admit, take_chosen_id};
@@ -152,7 +152,7 @@ pub(super) fn insert_pair(
         let Half { object_type, id, attributes } = half;
         let object = key(object_type, format, material, (&attributes, pair.bits))?;
         let mut attributes = attributes;
-        attributes.set(Attribute::RandomNumberGenerator(mechanism::generator()));
+        note_generated(&mut attributes, context.now);
         let NewObject { mut record, material } = new_object(context, object, attributes)?;
         if let Some(owner) = owner {
             owner.clone_into(&mut record.owner);

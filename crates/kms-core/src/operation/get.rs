@@ -8,6 +8,7 @@ use super::{Operation, Target};
 use crate::access::{
     ACTIVE, Authorized, Grants, KEYS, Needs, PROCESS, Permission, Role, Row, Window, role,
 };
+use crate::attribute_rules::served;
 use crate::context::Context;
 use crate::deliver::{Wanted, WrappingKey, deliver};
 use crate::error::Result;
@@ -32,7 +33,6 @@ impl Operation for Get {
     type Request = GetRequest;
     type Response = GetResponse;
     const ROLES: &'static [Row] = TAKE_OUT;
-    const WRITES: bool = false;
 
     async fn targets(context: &mut Context<'_>, request: &GetRequest) -> Result<Vec<Target>> {
         let id = context.resolve(request.unique_identifier.as_ref()).await?;
@@ -58,6 +58,9 @@ impl Operation for Get {
         let (id, record) = (subject.id(), subject.record());
         let object = deliver(context, id, record, material, &wanted)?;
         context.service.count_wrapping(wanted.wrapping_key.as_ref(), &object).await?;
+        if let Some(served) = served(record) {
+            context.unit.update(subject.object(), served);
+        }
         Ok(GetResponse {
             object_type: record.object_type,
             unique_identifier: id.to_owned(),

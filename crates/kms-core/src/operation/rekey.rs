@@ -7,14 +7,13 @@ use kmip::operation::{RekeyRequest, RekeyResponse};
 use kmip::stored::StoredRecord;
 use kmip::wire::{DateTime, Interval};
 
-use super::create::{forget_form, link, store_in, symmetric_key};
+use super::create::{forget_form, link, note_generated, store_in, symmetric_key};
 use super::{Operation, Target};
 use crate::access::{Grants, Needs, Permission, Role, Row, role};
 use crate::attribute_rules::{self, Origin, admit, take_chosen_id};
 use crate::context::{Context, new_id};
 use crate::error::{Error, Result};
 use crate::material::new_object;
-use crate::mechanism;
 use crate::object::Object;
 
 pub(super) struct Rekey;
@@ -72,7 +71,7 @@ impl Operation for Rekey {
         let mut attributes = successor(old.record(), wanted, request.offset, context.now)?;
         attributes.add(link(LinkType::ReplacedObjectLink, old.id()));
         let object = symmetric_key(&attributes)?;
-        attributes.set(Attribute::RandomNumberGenerator(mechanism::generator()));
+        note_generated(&mut attributes, context.now);
         let mut new = new_object(context, object, attributes)?;
         // Whoever may replace a key does not become the owner of what takes its place.
         new.record.owner.clone_from(&old.record().owner);
