@@ -7,7 +7,9 @@ use kmip::attribute::{
     Attribute, AttributeKind, AttributeName, Attributes, Digest, Rule, ShortUniqueIdentifier,
     VendorAttribute, Who,
 };
-use kmip::enumerations::{HashingAlgorithm, KeyFormatType, ObjectType, ResultReason, State};
+use kmip::enumerations::{
+    HashingAlgorithm, KeyFormatType, ObjectType, ProtectionStorageMask, ResultReason, State,
+};
 use kmip::stored::StoredRecord;
 use kmip::wire::{Bytes, DateTime, Interval};
 use kms_crypto::hash;
@@ -26,6 +28,8 @@ pub(crate) const NAME_LENGTH_MAX: usize = 255;
 const TEXT_LENGTH_MAX: usize = 65_536;
 /// How long a client may keep an object before it asks again, in seconds.
 const LEASE_TIME: u32 = 3_600;
+/// How objects are stored here.
+pub(crate) const STORED_IN: ProtectionStorageMask = ProtectionStorageMask::Software;
 /// The vendor of the attributes that this server computes.
 pub(crate) const OWN_VENDOR: &str = "kms";
 /// The computed vendor attribute that tells who owns an object.
@@ -187,6 +191,7 @@ pub(crate) fn view(id: &str, record: &StoredRecord, now: i64) -> Attributes {
         Attribute::Fresh(true),
         Attribute::LeaseTime(Interval(LEASE_TIME)),
         Attribute::NeverExtractable(false),
+        Attribute::ProtectionStorageMask(STORED_IN),
         Attribute::Sensitive(false),
     ] {
         if default.kind().is_some_and(|kind| !all.has(kind)) {

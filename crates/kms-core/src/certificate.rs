@@ -139,5 +139,7 @@ fn digits(serial: &[u8]) -> String {
         [0, rest @ ..] if !rest.is_empty() => rest,
         serial => serial,
     };
-    serial.iter().map(|byte| format!("{byte:02X}")).collect()
+    let mut text = String::with_capacity(serial.len().saturating_mul(2));
+    text.extend(serial.iter().map(|byte| format!("{byte:02X}")));
+    text
 }

@@ -7,7 +7,7 @@ use kmip::stored::StoredRecord;
 use kms_store::{Condition, Search};
 
 use crate::access::{self, Row};
-use crate::attribute_rules::{OWN_VENDOR, OWNER_ATTRIBUTE};
+use crate::attribute_rules::{OWN_VENDOR, OWNER_ATTRIBUTE, STORED_IN};
 use crate::certificate;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -141,6 +141,7 @@ fn is_default(attributes: &Attributes, wanted: &Attribute) -> bool {
                 | Attribute::Extractable(true)
                 | Attribute::Fresh(true)
                 | Attribute::NeverExtractable(false)
+                | Attribute::ProtectionStorageMask(STORED_IN)
                 | Attribute::Sensitive(false)
         )
 }

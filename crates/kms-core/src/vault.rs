@@ -165,7 +165,7 @@ pub(crate) fn bucket(user: &str) -> u8 {
     let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    (hash % u64::from(GRANT_BUCKETS)) as u8
+    u8::try_from(hash % u64::from(GRANT_BUCKETS)).unwrap_or_default()
 }
 
 fn tampered(id: &str) -> Error {

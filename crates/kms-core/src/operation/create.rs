@@ -5,7 +5,7 @@ use kmip::attribute::{
 };
 use kmip::enumerations::{
     BlockCipherMode, CryptographicUsageMask, EncodingOption, KeyFormatType, LinkType, ObjectType,
-    ProtectionStorageMask, ResultReason, SecretDataType, WrappingMethod,
+    ResultReason, SecretDataType, WrappingMethod,
 };
 use kmip::object::{
     EncryptionKeyInformation, KeyBlock, KeyMaterial, KeyValue, KeyWrappingData,
@@ -18,7 +18,7 @@ use kms_crypto::secret::Secret;
 use super::get::opened;
 use super::{Operation, Target};
 use crate::access::{ACTIVE, Grants, KEYS, Needs, Permission, Role, Row, Window, role};
-use crate::attribute_rules::{Origin, admit, take_chosen_id};
+use crate::attribute_rules::{Origin, STORED_IN, admit, take_chosen_id};
 use crate::context::{Context, new_id};
 use crate::deliver::WrappingKey;
 use crate::error::{Error, Result};
@@ -195,18 +195,17 @@ pub(super) fn store_in(
     attributes: &mut Attributes,
     allowed: Option<&ProtectionStorageMasks>,
 ) -> Result<()> {
-    let own = ProtectionStorageMask::Software;
     let attribute = attributes.protection_storage_mask();
     let mut asked = allowed.into_iter().flat_map(|it| it.masks.iter().copied()).chain(attribute);
     let is_asked = asked.clone().next().is_some();
-    if is_asked && !asked.any(|mask| mask == own) {
+    if is_asked && !asked.any(|mask| mask == STORED_IN) {
         return Err(Error::new(
             ResultReason::ProtectionStorageUnavailable,
             "objects are stored by software; allow the Protection Storage Mask Software",
         ));
     }
     if is_asked {
-        attributes.set(Attribute::ProtectionStorageMask(own));
+        attributes.set(Attribute::ProtectionStorageMask(STORED_IN));
     }
     Ok(())
 }

@@ -32,10 +32,9 @@ impl Operation for Locate {
         let max = context.service.policy.located_max;
         let limit = match request.maximum_items {
             None => max,
-            Some(items) => usize::try_from(items).map_err(|_| negative("Maximum Items"))?.min(max),
+            Some(items) => count(items, "Maximum Items")?.min(max),
         };
-        let offset = usize::try_from(request.offset_items.unwrap_or(0))
-            .map_err(|_| negative("Offset Items"))?;
+        let offset = count(request.offset_items.unwrap_or(0), "Offset Items")?;
         let mut attributes = request.attributes;
         if request.object_group_member == Some(ObjectGroupMember::GroupMemberFresh) {
             attributes.add(kmip::attribute::Attribute::Fresh(true));
@@ -51,6 +50,8 @@ impl Operation for Locate {
     }
 }
 
-fn negative(field: &str) -> Error {
-    Error::new(ResultReason::InvalidField, format!("{field} must not be negative"))
+fn count(items: i32, field: &str) -> Result<usize> {
+    usize::try_from(items).map_err(|_negative| {
+        Error::new(ResultReason::InvalidField, format!("{field} must not be negative"))
+    })
 }

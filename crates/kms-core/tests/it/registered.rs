@@ -3,7 +3,7 @@
 use kmip::attribute::{Attribute, Attributes};
 use kmip::enumerations::{
     CertificateType, CryptographicAlgorithm, CryptographicUsageMask, DigitalSignatureAlgorithm,
-    KeyFormatType, ObjectGroupMember, ObjectType, ResultReason,
+    KeyFormatType, ObjectGroupMember, ObjectType, ProtectionStorageMask, ResultReason,
 };
 use kmip::object::{Certificate, KeyBlock, KeyMaterial, KeyValue, Object};
 use kmip::operation::{
@@ -158,7 +158,9 @@ async fn when_a_registered_object_was_made_its_client_says() {
     assert_eq!(attributes(&world, "key").await.original_creation_date(), Some(DateTime(START)));
     let object = key(ObjectType::SymmetricKey, KeyFormatType::Raw, Some(&[7; 32]));
     let id = register(&world, object, vec![signs()]).await.unwrap();
-    assert_eq!(attributes(&world, &id).await.original_creation_date(), None);
+    let told = attributes(&world, &id).await;
+    assert_eq!(told.original_creation_date(), None);
+    assert_eq!(told.protection_storage_mask(), Some(ProtectionStorageMask::Software));
     let add = |date| {
         Request::AddAttribute(AddAttributeRequest {
             unique_identifier: Some(id.as_str().into()),
