@@ -130,8 +130,8 @@ pub struct Row {
     pub window: Window,
     /// Which types of object.
     pub types: &'static [ObjectType],
-    /// Whether an object that is missing, of another type or in another state is passed over
-    /// instead of refused: for the halves that a cascade follows.
+    /// Whether an object that is missing, hidden, of another type or in another state is passed
+    /// over instead of refused: for the halves that a cascade follows.
     pub optional: bool,
 }
 
@@ -408,6 +408,9 @@ pub(crate) async fn admit(
     };
     match refusal {
         Refusal::Type | Refusal::State | Refusal::Destroyed if row.optional => Ok(None),
+        // A link may name anything: what the caller may not see is passed over like what is not
+        // there, or links would tell the two apart.
+        Refusal::Hidden if row.optional && row.role == Role::PairHalf => Ok(None),
         refusal => Err(explain(row, refusal, id, record.object_type, state)),
     }
 }

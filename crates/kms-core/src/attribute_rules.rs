@@ -216,6 +216,7 @@ pub(crate) fn owner_attribute(record: &StoredRecord) -> Attribute {
 
 /// Add Attribute (KMIP 2.1 section 6.1.2).
 pub(crate) fn add(record: &mut StoredRecord, attribute: Attribute, now: i64) -> Result<()> {
+    lifecycle::settle(record, now);
     check_size(&attribute)?;
     if let Attribute::Vendor(vendor) = &attribute {
         check_vendor(vendor)?;
@@ -239,6 +240,7 @@ pub(crate) fn add(record: &mut StoredRecord, attribute: Attribute, now: i64) -> 
 
 /// Set Attribute (KMIP 2.1 section 6.1.51): adds or replaces an attribute that has one value.
 pub(crate) fn set(record: &mut StoredRecord, attribute: Attribute, now: i64) -> Result<()> {
+    lifecycle::settle(record, now);
     check_size(&attribute)?;
     let attribute = if let Attribute::Vendor(vendor) = attribute {
         check_vendor(&vendor)?;
@@ -267,6 +269,7 @@ pub(crate) fn modify(
     attribute: Attribute,
     now: i64,
 ) -> Result<()> {
+    lifecycle::settle(record, now);
     check_size(&attribute)?;
     if let Attribute::Vendor(vendor) = &attribute {
         check_vendor(vendor)?;
@@ -300,6 +303,7 @@ pub(crate) fn delete(
     which: &Which<'_>,
     now: i64,
 ) -> Result<()> {
+    lifecycle::settle(record, now);
     match name {
         AttributeName::Kind(kind) if kind.rule().delete == Who::Server => {
             return Err(read_only(kind.rule()));
@@ -496,7 +500,43 @@ fn check_size(attribute: &Attribute) -> Result<()> {
     Ok(())
 }
 
-fn check_count(attributes: &Attributes) -> Result<()> {
+/// What a request looks for is bounded like what an object has.
+pub(crate) fn check_wanted(attributes: &Attributes) -> Result<()> {
+    let is_long = |it: &Attribute| match it {
+        Attribute::Vendor(vendor) => {
+            vendor.as_text().is_some_and(|text| text.len() > TEXT_LENGTH_MAX)
+        }
+        _ => false,
+    };
+    if attributes.iter().any(is_long) {
+        return Err(Error::new(
+            ResultReason::InvalidAttributeValue,
+            format!("a text has at most {TEXT_LENGTH_MAX} bytes"),
+        ));
+    }
+    check_count(attributes)
+}
+
+/// Those of `all` that `names` name, each once, in the order of the names.
+pub(crate) fn chosen(all: &Attributes, names: &[AttributeName]) -> Result<Attributes> {
+    if names.len() > ATTRIBUTES_MAX {
+        return Err(Error::new(
+            ResultReason::ServerLimitExceeded,
+            format!("at most {ATTRIBUTES_MAX} attributes are named at once"),
+        ));
+    }
+    let mut chosen = Attributes::new();
+    for (place, name) in names.iter().enumerate() {
+        let repeated = names.iter().take(place).any(|before| before == name);
+        if !repeated {
+            all.named(name).for_each(|it| chosen.add(it.clone()));
+        }
+    }
+    Ok(chosen)
+}
+
+/// How many attributes an object, or a request, may have.
+pub(crate) fn check_count(attributes: &Attributes) -> Result<()> {
     if attributes.0.len() <= ATTRIBUTES_MAX {
         return Ok(());
     }

@@ -4,6 +4,7 @@
 use kmip::Version;
 use kmip::enumerations::{
     AsynchronousIndicator, BatchErrorContinuationOption, ResultReason, ResultStatus,
+    UniqueIdentifierCode,
 };
 use kmip::message::{RequestItem, RequestMessage, ResponseHeader, ResponseItem, ResponseMessage};
 use kmip::operation::{Request, Response};
@@ -101,12 +102,14 @@ impl Service {
         let goes_on = option == Some(BatchErrorContinuationOption::Continue);
         let mut placeholders = Placeholders::default();
         let mut answers = Vec::with_capacity(items.len());
+        let mut room = Room::new(self.policy.answers_max, items.len());
         for item in items {
             let (operation, id) = (item.operation, item.id.clone());
-            let result = match item_request(item) {
+            let result = match room.next(item).await {
                 Ok(request) => self.run_alone(call, &mut placeholders, request).await,
                 Err(error) => Err(error),
             };
+            room.take(&result);
             let stop = result.is_err() && !goes_on;
             let mut answer = match result {
                 Ok(response) => ResponseItem::success(response),
@@ -196,12 +199,14 @@ impl Service {
     ) -> Vec<ResponseItem> {
         let mut placeholders = Placeholders::default();
         let mut answers = Vec::with_capacity(items.len());
+        let mut room = Room::new(self.policy.answers_max, items.len());
         for item in items {
             let (operation, id) = (item.operation, item.id.clone());
-            let result = match item_request(item) {
+            let result = match room.next(item).await {
                 Ok(request) => self.run_in(call, unit, &mut placeholders, request).await,
                 Err(error) => Err(error),
             };
+            room.take(&result);
             let failure = result.is_err();
             let mut answer = match result {
                 Ok(response) => {
@@ -218,6 +223,59 @@ impl Service {
         }
         answers
     }
+}
+
+/// What a batch may still answer. Its items are small and their answers need not be: the same large
+/// object can be asked for a thousand times.
+struct Room {
+    left: usize,
+    /// Whether there is more than one item; one alone is answered whatever its size.
+    batch: bool,
+    begun: bool,
+}
+
+impl Room {
+    fn new(bytes: usize, items: usize) -> Self {
+        Self { left: bytes, batch: items > 1, begun: false }
+    }
+
+    /// The next request, after others have had their turn: a thread serves many connections, and
+    /// the items of a batch may all be slow.
+    async fn next(&mut self, item: RequestItem) -> Result<Request> {
+        if std::mem::replace(&mut self.begun, true) {
+            tokio::task::yield_now().await;
+        }
+        if self.left == 0 {
+            return Err(Error::new(
+                ResultReason::ResponseTooLarge,
+                "what this batch has answered is as large as an answer may be; ask for the rest in \
+                 another request",
+            ));
+        }
+        item_request(item)
+    }
+
+    fn take(&mut self, result: &Result<Response>) {
+        if let (true, Ok(response)) = (self.batch, result) {
+            let item = kmip::message::write_bare(response);
+            self.left = self.left.saturating_sub(item.map_or(0, |item| size(&item.value)));
+        }
+    }
+}
+
+/// Roughly the bytes of a value in memory and on the wire.
+fn size(value: &ttlv::Value<'_>) -> usize {
+    use ttlv::Value;
+    const HEAD: usize = 16;
+    let body = match value {
+        Value::Structure(items) => {
+            items.iter().fold(0, |sum: usize, item| sum.saturating_add(size(&item.value)))
+        }
+        Value::TextString(text) => text.len(),
+        Value::ByteString(bytes) | Value::BigInteger(bytes) => bytes.len(),
+        _ => 0,
+    };
+    body.saturating_add(HEAD)
 }
 
 fn item_request(item: RequestItem) -> Result<Request> {
@@ -238,6 +296,10 @@ pub fn unreadable(operation: kmip::enumerations::Operation, cause: &kmip::wire::
 
 fn remember(placeholders: &mut Placeholders, response: &Response) {
     let produced = operation::produced(response);
+    // A Locate that found none, or several, leaves no object that the next item could mean.
+    if matches!(response, Response::Locate(_)) {
+        placeholders.forget(UniqueIdentifierCode::Locate);
+    }
     if let Some((_, id)) = produced.first() {
         placeholders.last = Some((*id).to_owned());
     }

@@ -13,7 +13,7 @@ use crate::unit::Unit;
 use crate::vault::Vault;
 
 /// The longest identifier that is accepted, in bytes.
-pub const IDENTIFIER_LENGTH_MAX: usize = 256;
+pub const IDENTIFIER_LENGTH_MAX: usize = kms_store::MAX_NAME;
 
 /// The identifiers that the operations of a batch have made so far (KMIP 2.1 section 4.62).
 #[derive(Debug, Default)]
@@ -28,6 +28,12 @@ impl Placeholders {
     pub(crate) fn produce(&mut self, code: UniqueIdentifierCode, id: &str) {
         self.produced.retain(|(known, _)| *known != code);
         self.produced.push((code, id.to_owned()));
+    }
+
+    /// Forgets the ID Placeholder and what `code` called.
+    pub(crate) fn forget(&mut self, code: UniqueIdentifierCode) {
+        self.last = None;
+        self.produced.retain(|(known, _)| *known != code);
     }
 
     fn get(&self, code: UniqueIdentifierCode) -> Option<&str> {

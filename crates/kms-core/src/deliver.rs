@@ -67,7 +67,7 @@ pub(crate) fn deliver(
     reform(object_type, block, wanted)?;
     if let Some(specification) = wanted.wrapping {
         let key = wanted.wrapping_key.as_ref().ok_or_else(|| missing_key(specification))?;
-        let attributes = wrapped_attributes(context, id, record, specification);
+        let attributes = wrapped_attributes(context, id, record, specification)?;
         wrap(context, block, specification, key, attributes)?;
     }
     Ok(object)
@@ -198,13 +198,13 @@ fn wrapped_attributes(
     id: &str,
     record: &StoredRecord,
     specification: &KeyWrappingSpecification,
-) -> Option<Attributes> {
+) -> Result<Option<Attributes>> {
     if specification.attribute_names.is_empty() {
-        return None;
+        return Ok(None);
     }
     let all = attribute_rules::view(id, record, context.now);
     let names = specification.attribute_names.iter().map(|name| AttributeName::from_legacy(name));
-    Some(names.flat_map(|name| all.named(&name).cloned().collect::<Vec<_>>()).collect())
+    attribute_rules::chosen(&all, &names.collect::<Vec<_>>()).map(Some)
 }
 
 /// Takes a wrapped key that comes in out of its wrapping.

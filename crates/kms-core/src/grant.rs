@@ -19,7 +19,7 @@ use crate::vault;
 /// The user that means everybody who is authenticated.
 pub(crate) const EVERYBODY: &str = "*";
 /// The longest user name, in bytes.
-const USER_LENGTH_MAX: usize = 256;
+const USER_LENGTH_MAX: usize = kms_store::MAX_NAME;
 /// How often a change of grants that met another is tried.
 const TRIES: usize = 8;
 
@@ -63,6 +63,23 @@ pub struct Page<T, C> {
     pub next: Option<C>,
 }
 
+/// Which way a user's permissions change.
+#[derive(Clone, Copy)]
+enum Change<'a> {
+    Grant(&'a [Permission]),
+    Withdraw(&'a [Permission]),
+}
+
+impl Change<'_> {
+    fn apply(self, before: &[Permission]) -> Vec<Permission> {
+        let is_kept = |it: &Permission| match self {
+            Self::Grant(more) => before.contains(it) || more.contains(it),
+            Self::Withdraw(less) => before.contains(it) && !less.contains(it),
+        };
+        Permission::ALL.into_iter().filter(is_kept).collect()
+    }
+}
+
 /// The epoch of the bucket that `user` falls into.
 pub(crate) fn epoch(record: &StoredRecord, user: &str) -> u32 {
     let bucket = i32::from(vault::bucket(user));
@@ -100,7 +117,7 @@ impl Service {
         permissions: &[Permission],
     ) -> Result<()> {
         check_user(caller, user)?;
-        self.change(caller, id, user, |before| union(before, permissions)).await
+        self.change(caller, id, user, Change::Grant(permissions)).await
     }
 
     /// Takes `permissions` back. What was not granted is no error.
@@ -112,10 +129,7 @@ impl Service {
         permissions: &[Permission],
     ) -> Result<()> {
         check_user(caller, user)?;
-        let keep = |before: &[Permission]| -> Vec<Permission> {
-            before.iter().filter(|it| !permissions.contains(it)).copied().collect()
-        };
-        self.change(caller, id, user, keep).await
+        self.change(caller, id, user, Change::Withdraw(permissions)).await
     }
 
     async fn change(
@@ -123,13 +137,13 @@ impl Service {
         caller: &Principal,
         id: Option<&str>,
         user: &str,
-        change: impl Fn(&[Permission]) -> Vec<Permission>,
+        change: Change<'_>,
     ) -> Result<()> {
         // Who may create is a matter of policy: everybody, until a list of users exists.
         let Some(id) = id.filter(|id| *id != EVERYBODY) else { return Ok(()) };
         let mut result = Err(Error::conflict(id));
         for _ in 0..TRIES {
-            result = self.change_once(caller, id, user, &change).await;
+            result = self.change_once(caller, id, user, change).await;
             if !matches!(&result, Err(error) if error.retry) {
                 break;
             }
@@ -142,18 +156,20 @@ impl Service {
         caller: &Principal,
         id: &str,
         user: &str,
-        change: &impl Fn(&[Permission]) -> Vec<Permission>,
+        change: Change<'_>,
     ) -> Result<()> {
         let mut unit = self.unit();
         let object = own(&mut unit, caller, id).await?;
         let before = self.granted(&object, user).await?;
-        let after = change(&before);
-        if after == before {
+        let after = change.apply(&before);
+        let withdraws = matches!(change, Change::Withdraw(_));
+        // A withdrawal always raises the epoch: what was read may be on its way to change, or may
+        // have been taken out of the database for a while to be written back.
+        if after == before && !withdraws {
             return Ok(());
         }
         let mut record = object.record().clone();
-        let withdrawn = before.iter().any(|it| !after.contains(it));
-        if withdrawn {
+        if withdraws {
             raise_epoch(&mut record, user);
             for other in self.valid_grants(&object).await? {
                 if other.user != user && vault::bucket(&other.user) == vault::bucket(user) {
@@ -270,8 +286,4 @@ fn check_user(caller: &Principal, user: &str) -> Result<()> {
         return Err(Error::invalid("the owner of an object may do everything with it already"));
     }
     Ok(())
-}
-
-fn union(before: &[Permission], more: &[Permission]) -> Vec<Permission> {
-    Permission::ALL.into_iter().filter(|it| before.contains(it) || more.contains(it)).collect()
 }

@@ -84,7 +84,7 @@ impl Service {
     ) -> std::result::Result<Self, OpenError> {
         let vault = keyring::open(&store, sealer).await?;
         let slow = Slow::start(SLOW_THREADS).map_err(OpenError::Start)?;
-        let streams = Streams::new(policy.streams_max);
+        let streams = Streams::new(policy.streams_max, policy.held_back_total);
         let vault = Arc::new(vault);
         Ok(Self { store, vault, clock, policy, slow, streams, usage: Usage::default() })
     }
@@ -99,21 +99,25 @@ impl Service {
     pub async fn catch_up(&self) -> Result<bool> {
         let now = self.clock.now();
         let due = self.store.due(now, CATCH_UP_ROWS).await.map_err(unit::from_store)?;
-        let more = due.len() == CATCH_UP_ROWS;
+        let full = due.len() == CATCH_UP_ROWS;
+        let mut moved = false;
         for cached in due {
             let mut unit = self.unit();
-            let Some(object) = unit.object(&cached.row.id).await? else { continue };
+            // A row that was altered is reported by the vault, and holds up no other.
+            let Ok(Some(object)) = unit.object(&cached.row.id).await else { continue };
             let mut record = object.record().clone();
             lifecycle::settle(&mut record, now);
             unit.update(&object, record);
             match unit.commit().await {
-                Ok(()) => {}
+                Ok(()) => moved = true,
                 // Whoever changed it has settled it too.
-                Err(error) if error.retry => {}
+                Err(error) if error.retry => moved = true,
                 Err(error) => return Err(error),
             }
         }
-        Ok(more)
+        self.streams.forget_idle(now);
+        // Where none could be moved, the next page would be the same.
+        Ok(full && moved)
     }
 
     fn unit(&self) -> Unit {

@@ -33,7 +33,8 @@ pub(crate) fn due(record: &StoredRecord) -> Option<i64> {
     date.map(|date| date.0)
 }
 
-/// Writes the state that the clock has brought about into the record itself.
+/// Writes the state that the clock has brought about into the record itself. Before any date of it
+/// is changed: a state that was reached is not left because its date goes away.
 pub(crate) fn settle(record: &mut StoredRecord, now: i64) {
     record.state = effective(record, now);
 }

@@ -22,6 +22,8 @@ const FIRST_PAGE: usize = 64;
 const PAGE: usize = 500;
 /// The most tags that one identifier may be made of.
 const TAGS_MAX: usize = 64;
+/// The longest list of tags that is read, in bytes.
+const TAGS_LENGTH_MAX: usize = TAGS_MAX * 256;
 
 /// What is looked for.
 #[derive(Debug, Default)]
@@ -206,9 +208,13 @@ pub(crate) async fn find(
     }
 }
 
-/// The one object that has all the tags of the JSON list `text`, among those the caller owns or was
-/// granted something on.
+/// The one object that has all the tags of the JSON list `text`, among those the caller owns; where
+/// none is, among those the caller was granted something on. What others share never stands in the
+/// way of one's own.
 pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<String> {
+    if text.len() > TAGS_LENGTH_MAX {
+        return Err(Error::not_found(text));
+    }
     let tags: Vec<String> =
         serde_json::from_str(text).map_err(|cause| Error::not_found(text).because(cause))?;
     if tags.is_empty() || tags.len() > TAGS_MAX {
@@ -217,7 +223,7 @@ pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<Str
     let vendor = kmip::attribute::VendorAttribute::text(TAG_VENDOR, TAG_ATTRIBUTE, text);
     let attributes = Attributes(vec![Attribute::Vendor(vendor)]);
     let filter = Filter { attributes, destroyed: false };
-    let mut found: Vec<String> = Vec::new();
+    let (mut own, mut shared) = (Vec::new(), Vec::new());
     let mut search = filter.search(context.principal.user(), context.now);
     loop {
         let page = context.service.store.search(search.clone()).await.map_err(from_store)?;
@@ -225,24 +231,29 @@ pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<Str
         let full = page.len() >= search.limit;
         for cached in page {
             let Ok(object) = Object::open_row(context.vault(), &cached) else { continue };
-            if filter.matches(&object, context.now) && access::sees(context, &object).await? {
-                found.push(cached.row.id.clone());
+            if !filter.matches(&object, context.now) {
+                continue;
+            }
+            if object.record().owner == context.principal.user() {
+                own.push(cached.row.id.clone());
+            } else if shared.len() < 2 && access::sees(context, &object).await? {
+                shared.push(cached.row.id.clone());
             }
         }
-        match found.as_slice() {
-            [] if !full => return Err(Error::not_found(text)),
-            [one] if !full => return Ok(one.clone()),
-            [] | [_] => {
-                search.after = last;
-                search.limit = PAGE;
-            }
-            [..] => {
-                return Err(Error::new(
-                    ResultReason::InvalidField,
-                    "several objects have these tags; add a tag that only one has (_sk and _pk tell \
-                     private from public keys), or use the Unique Identifier",
-                ));
-            }
+        if full && own.len() < 2 {
+            search.after = last;
+            search.limit = PAGE;
+            continue;
         }
+        let found = if own.is_empty() { shared } else { own };
+        return match found.as_slice() {
+            [] => Err(Error::not_found(text)),
+            [one] => Ok(one.clone()),
+            [..] => Err(Error::new(
+                ResultReason::InvalidField,
+                "several objects have these tags; add a tag that only one has (_sk and _pk tell \
+                 private from public keys), or use the Unique Identifier",
+            )),
+        };
     }
 }

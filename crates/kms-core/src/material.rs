@@ -35,6 +35,8 @@ pub(crate) fn new_object(
     if object.key_block().is_some_and(|block| block.key_value.is_none()) {
         attributes.set(Attribute::KeyValuePresent(false));
     }
+    // A certificate may name itself by more than can be kept.
+    attribute_rules::check_count(&attributes)?;
     let digested = digested(&object);
     let (key_block, material) = stored::split(object);
     let mut record = StoredRecord {

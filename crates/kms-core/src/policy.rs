@@ -13,6 +13,10 @@ pub struct Policy {
     pub held_back_max: usize,
     /// How many multi-part operations may be under way at once.
     pub streams_max: usize,
+    /// How many bytes all multi-part operations together may hold back.
+    pub held_back_total: usize,
+    /// How many bytes the answers of a batch may have before its next item is refused.
+    pub answers_max: usize,
     /// How many requests one batch may hold.
     pub batch_max: usize,
     /// How many identifiers one Locate may answer.
@@ -25,6 +29,8 @@ impl Default for Policy {
             refuse_exhausted_nonces: false,
             held_back_max: 16 << 20,
             streams_max: 256,
+            held_back_total: 128 << 20,
+            answers_max: 64 << 20,
             batch_max: 1_000,
             located_max: 10_000,
         }

@@ -11,9 +11,10 @@ use kms_crypto::random;
 use kms_crypto::symmetric::Stream;
 
 use crate::error::{Error, Result};
+use crate::mechanism;
 
 /// How long a stream waits for its next part, in seconds.
-const IDLE_MAX: i64 = 300;
+const IDLE_MAX: u64 = 300;
 const CORRELATION_LENGTH: usize = 16;
 
 /// One multi-part operation under way.
@@ -30,34 +31,66 @@ pub(crate) struct Running {
     pub(crate) tag: Vec<u8>,
     /// The length that the tag must have; 0 where there is none.
     pub(crate) tag_length: usize,
+    /// How many bytes went in that did not come out yet: what the cipher may be holding back.
+    pub(crate) held: usize,
     /// When its last part came, in seconds since the Unix epoch.
     pub(crate) touched: i64,
+}
+
+impl Running {
+    /// Takes a part, and counts what is held back.
+    pub(crate) fn update(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<()> {
+        let before = output.len();
+        self.stream.update(input, output).map_err(mechanism::failure)?;
+        let given = output.len().saturating_sub(before);
+        self.held = self.held.saturating_add(input.len()).saturating_sub(given);
+        Ok(())
+    }
+
+    /// Whether nobody goes on with it. A clock that was set back makes none live longer.
+    fn is_idle(&self, now: i64) -> bool {
+        now.abs_diff(self.touched) > IDLE_MAX
+    }
 }
 
 /// All of them.
 pub(crate) struct Streams {
     running: Mutex<HashMap<Vec<u8>, Running>>,
     max: usize,
+    /// How many bytes all of them together may hold back.
+    held_max: usize,
 }
 
 impl Streams {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { running: Mutex::default(), max }
+    pub(crate) fn new(max: usize, held_max: usize) -> Self {
+        Self { running: Mutex::default(), max, held_max }
+    }
+
+    /// Forgets those that nobody goes on with, and what they hold.
+    pub(crate) fn forget_idle(&self, now: i64) {
+        if let Ok(mut running) = self.running.lock() {
+            running.retain(|_, it| !it.is_idle(now));
+        }
     }
 
     /// Keeps a stream until its next part; the value it is called by.
     pub(crate) fn keep(&self, stream: Running) -> Result<Vec<u8>> {
         let value = random::bytes::<CORRELATION_LENGTH>().map_err(Error::internal)?.to_vec();
-        self.keep_as(value.clone(), stream)?;
+        self.put(value.clone(), stream, self.max)?;
         Ok(value)
     }
 
-    /// Keeps a stream under the value that it had before.
+    /// Keeps a stream under the value that it had before. It has its place already.
     pub(crate) fn keep_as(&self, value: Vec<u8>, stream: Running) -> Result<()> {
+        self.put(value, stream, usize::MAX)
+    }
+
+    fn put(&self, value: Vec<u8>, stream: Running, max: usize) -> Result<()> {
         let mut running = self.running.lock().map_err(|_poisoned| lost())?;
         let now = stream.touched;
-        running.retain(|_, it| now.saturating_sub(it.touched) <= IDLE_MAX);
-        if running.len() >= self.max {
+        running.retain(|_, it| !it.is_idle(now));
+        let held = running.values().fold(stream.held, |sum, it| sum.saturating_add(it.held));
+        if running.len() >= max || (stream.held > 0 && held > self.held_max) {
             return Err(Error::new(
                 ResultReason::ServerLimitExceeded,
                 "too many multi-part operations are under way; finish one, or try again later",
@@ -77,10 +110,7 @@ impl Streams {
     ) -> Result<Running> {
         let mut running = self.running.lock().map_err(|_poisoned| lost())?;
         let known = running.get(value).is_some_and(|it| {
-            it.user == user
-                && it.key == key
-                && it.encrypts == encrypts
-                && now.saturating_sub(it.touched) <= IDLE_MAX
+            it.user == user && it.key == key && it.encrypts == encrypts && !it.is_idle(now)
         });
         if known { running.remove(value).ok_or_else(lost) } else { Err(lost()) }
     }

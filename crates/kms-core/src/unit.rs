@@ -5,7 +5,9 @@
 //! before the commit. It must never decide about rights.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use kmip::enumerations::ResultReason;
 use kmip::stored::StoredRecord;
 use kmip::wire::Bytes;
 use kms_crypto::secret::Secret;
@@ -19,6 +21,15 @@ use crate::index;
 use crate::lifecycle;
 use crate::object::Object;
 use crate::vault::Vault;
+
+/// How often a grant that does not fit its object is read again, and after how long: a commit tells
+/// the cache of rows within that time.
+const REREADS: u8 = 3;
+const REREAD_AFTER: Duration = Duration::from_millis(2);
+
+/// The most that is kept about an object beside its material, in bytes. All of it is read, and
+/// written anew, whenever the object is changed.
+const RECORD_BYTES_MAX: usize = 2 << 20;
 
 /// Reads and writes that belong together.
 pub(crate) struct Unit {
@@ -67,12 +78,39 @@ impl Unit {
     pub(crate) async fn permissions(&self, object: &Object, user: &str) -> Result<Vec<Permission>> {
         let mut permissions = Vec::new();
         for user in [user, grant::EVERYBODY] {
-            let row = self.store.grant(object.id(), user).await.map_err(from_store)?;
-            let valid = row
-                .filter(|row| self.vault.is_valid(row, grant::epoch(object.record(), &row.user)));
-            permissions.extend(valid.iter().flat_map(|row| grant::parse(&row.permissions)));
+            permissions.extend(self.granted(object, user).await?);
         }
         Ok(permissions)
+    }
+
+    /// What was granted to exactly `user`. A grant and its object are read one after the other, so
+    /// that a withdrawal may come between, which signs the bucket's other grants anew: a grant that
+    /// does not fit is read again before it is called altered.
+    async fn granted(&self, object: &Object, user: &str) -> Result<Vec<Permission>> {
+        let mut tries = REREADS;
+        let mut current = object.clone();
+        loop {
+            let row = self.store.grant(object.id(), user).await.map_err(from_store)?;
+            let Some(row) = row else { return Ok(Vec::new()) };
+            let epoch = grant::epoch(current.record(), user);
+            // The last time it is reported.
+            let is_valid = match tries {
+                0 => self.vault.is_valid(&row, epoch),
+                _ => self.vault.is_genuine(&row, epoch),
+            };
+            if is_valid {
+                return Ok(grant::parse(&row.permissions));
+            }
+            if tries == 0 {
+                return Ok(Vec::new());
+            }
+            tries = tries.saturating_sub(1);
+            tokio::time::sleep(REREAD_AFTER).await;
+            match self.store.object(object.id()).await.map_err(from_store)? {
+                Some(cached) => current = Object::open_row(&self.vault, &cached)?,
+                None => return Ok(Vec::new()),
+            }
+        }
     }
 
     /// A new object. The identifier must never have been used; the commit makes sure of it.
@@ -182,6 +220,13 @@ fn seal(vault: &Vault, draft: &Draft) -> Result<Option<Write>> {
         }
     };
     record.material_generation = generation.cast_signed();
+    let sealed_record = vault.seal_record(id, version, &record)?;
+    if sealed_record.len() > RECORD_BYTES_MAX {
+        return Err(Error::new(
+            ResultReason::ServerLimitExceeded,
+            format!("the attributes of an object have at most {RECORD_BYTES_MAX} bytes together"),
+        ));
+    }
     let row = Row {
         id: id.to_owned(),
         owner: record.owner.clone(),
@@ -189,7 +234,7 @@ fn seal(vault: &Vault, draft: &Draft) -> Result<Option<Write>> {
         state: record.state,
         version,
         due: lifecycle::due(&record),
-        record: vault.seal_record(id, version, &record)?,
+        record: sealed_record,
         material_generation: generation,
         material,
     };
@@ -201,6 +246,9 @@ pub(crate) fn from_store(error: kms_store::Error) -> Error {
     match &error {
         kms_store::Error::Conflict { id } => Error::conflict(id),
         kms_store::Error::Exists { id } => refused_id(id),
+        kms_store::Error::TooLong { .. } => {
+            Error::new(ResultReason::ServerLimitExceeded, error.to_string())
+        }
         _ => Error::internal(error),
     }
 }

@@ -35,6 +35,9 @@ pub(crate) struct Sides<'a> {
 const CHACHA_NONCE: usize = 8;
 /// The longest IV that is made here.
 const IV_LENGTH_MAX: usize = 128;
+/// The shortest IV that is drawn where two that are equal give texts away: those are counted on the
+/// understanding that they have 96 bits.
+const RANDOM_IV_LENGTH_MIN: usize = 12;
 /// The key of the data in RSA with AES key wrap: its length in bytes.
 const INNER_KEY_LENGTH: usize = 32;
 
@@ -180,9 +183,10 @@ impl<'a> Choice<'a> {
                 .filter(|bits| bits.is_multiple_of(8))
                 .map(|bits| bits / 8)
                 .filter(|length| *length <= IV_LENGTH_MAX && rule.allows(*length))
+                .filter(|length| !self.counts_nonces() || *length >= RANDOM_IV_LENGTH_MIN)
                 .ok_or_else(|| {
                     let name = self.mechanism.name;
-                    unsupported(format!("{name} takes no IV of {bits} bits"))
+                    unsupported(format!("{name} makes no IV of {bits} bits"))
                 })?,
         };
         let mut iv = vec![0; length];

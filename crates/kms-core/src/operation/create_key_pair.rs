@@ -8,7 +8,7 @@ use kmip::operation::{CreateKeyPairRequest, CreateKeyPairResponse, ProtectionSto
 use super::create::{forget_form, link, note_generated, store_in};
 use super::{Operation, Target};
 use crate::access::{Grants, Row};
-use crate::attribute_rules::{Origin, admit, take_chosen_id};
+use crate::attribute_rules::{Origin, admit, check_count, take_chosen_id};
 use crate::context::{Context, check_chosen_id, new_id};
 use crate::error::{Error, Result};
 use crate::material::{NewObject, new_object};
@@ -72,7 +72,7 @@ impl Half {
         stored: [Option<&ProtectionStorageMasks>; 2],
     ) -> Result<Self> {
         let own = own.unwrap_or_default();
-        let mut all = merged(common, own);
+        let mut all = merged(common, own)?;
         // Clients name the private key's type and form for both halves.
         forget_form(&mut all);
         let mut attributes = admit(object_type, all, Origin::New)?;
@@ -85,7 +85,9 @@ impl Half {
 }
 
 /// The attributes of both halves and one half's own. An identifier is never for both.
-pub(super) fn merged(common: Option<&Attributes>, own: Attributes) -> Attributes {
+pub(super) fn merged(common: Option<&Attributes>, own: Attributes) -> Result<Attributes> {
+    common.map_or(Ok(()), check_count)?;
+    check_count(&own)?;
     let inherited = common.into_iter().flatten().filter(|attribute| {
         let repeated = || own.iter().any(|it| it.name() == attribute.name());
         match attribute.kind() {
@@ -98,7 +100,7 @@ pub(super) fn merged(common: Option<&Attributes>, own: Attributes) -> Attributes
     for attribute in own {
         all.add(attribute);
     }
-    all
+    Ok(all)
 }
 
 /// Gives both halves their identifiers: the chosen ones, or random ones.

@@ -112,19 +112,21 @@ fn first(
         mechanism::check_tag(tag, choice.tag_length()?)?;
     }
     let limit = context.service.policy.held_back_max;
-    let mut stream = choice.decryptor(&keys.open(context)?, sides, limit)?;
+    let stream = choice.decryptor(&keys.open(context)?, sides, limit)?;
     let input = request.data.as_deref().unwrap_or_default();
     let mut output = Vec::new();
-    stream.update(input, &mut output).map_err(mechanism::failure)?;
-    let correlation = context.service.streams.keep(Running {
+    let mut running = Running {
         user: context.principal.user().to_owned(),
         key: subject.id().to_owned(),
         encrypts: false,
         stream,
         tag: tag.to_vec(),
         tag_length: choice.tag_length()?,
+        held: 0,
         touched: context.now,
-    })?;
+    };
+    running.update(input, &mut output)?;
+    let correlation = context.service.streams.keep(running)?;
     let data = Some(output).filter(|data| !data.is_empty());
     Ok(response(subject, data, Some(correlation)))
 }
@@ -147,7 +149,7 @@ fn next(
     }
     let input = request.data.as_deref().unwrap_or_default();
     let mut output = Vec::new();
-    running.stream.update(input, &mut output).map_err(mechanism::failure)?;
+    running.update(input, &mut output)?;
     if last {
         mechanism::check_tag(&running.tag, running.tag_length)?;
         running.stream.finish(&running.tag, &mut output).map_err(mechanism::failure)?;

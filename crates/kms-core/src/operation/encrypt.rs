@@ -182,20 +182,22 @@ async fn first(
     let aad = given(request.authenticated_encryption_additional_data.as_ref());
     let sides = Sides { iv, aad: aad.unwrap_or_default() };
     let limit = context.service.policy.held_back_max;
-    let mut stream = choice.encryptor(&keys.open(context)?, sides, limit)?;
+    let stream = choice.encryptor(&keys.open(context)?, sides, limit)?;
     let input = request.data.as_deref().unwrap_or_default();
     let mut output = Vec::with_capacity(input.len());
-    stream.update(input, &mut output).map_err(mechanism::failure)?;
-    context.service.count_use(subject.object(), input.len(), 1).await?;
-    let correlation = context.service.streams.keep(Running {
+    let mut running = Running {
         user: context.principal.user().to_owned(),
         key: subject.id().to_owned(),
         encrypts: true,
         stream,
         tag: Vec::new(),
         tag_length: 0,
+        held: 0,
         touched: context.now,
-    })?;
+    };
+    running.update(input, &mut output)?;
+    context.service.count_use(subject.object(), input.len(), 1).await?;
+    let correlation = context.service.streams.keep(running)?;
     Ok(EncryptResponse {
         unique_identifier: subject.id().to_owned(),
         data: Some(output).filter(|data| !data.is_empty()).map(Bytes),
@@ -220,7 +222,7 @@ async fn next(
     let mut running = streams.take(value, who, true, context.now)?;
     let input = request.data.as_deref().unwrap_or_default();
     let mut output = Vec::with_capacity(input.len());
-    running.stream.update(input, &mut output).map_err(mechanism::failure)?;
+    running.update(input, &mut output)?;
     context.service.count_use(subject.object(), input.len(), 0).await?;
     let mut response = EncryptResponse {
         unique_identifier: subject.id().to_owned(),

@@ -1,11 +1,11 @@
 //! Get Attributes (KMIP 2.1 section 6.1.22).
 
-use kmip::attribute::{AttributeName, Attributes};
+use kmip::attribute::AttributeName;
 use kmip::operation::{GetAttributesRequest, GetAttributesResponse};
 
 use super::{Operation, Target};
 use crate::access::{ANY_STATE, Grants, Needs, Permission, Role, Row, role};
-use crate::attribute_rules::{OWN_VENDOR, meant, owner_attribute};
+use crate::attribute_rules::{OWN_VENDOR, chosen, meant, owner_attribute};
 use crate::context::Context;
 use crate::error::Result;
 use crate::usage;
@@ -44,7 +44,7 @@ impl Operation for GetAttributes {
             if names.iter().any(is_own) {
                 all.add(owner_attribute(subject.record()));
             }
-            chosen(&all, &names)
+            chosen(&all, &names)?
         };
         Ok(GetAttributesResponse { unique_identifier: subject.id().to_owned(), attributes })
     }
@@ -52,16 +52,4 @@ impl Operation for GetAttributes {
 
 fn is_own(name: &AttributeName) -> bool {
     matches!(name, AttributeName::Vendor { vendor, .. } if vendor == OWN_VENDOR)
-}
-
-/// Those that were asked for and are there, in the order of the request.
-fn chosen(all: &Attributes, names: &[AttributeName]) -> Attributes {
-    let mut chosen = Attributes::new();
-    for (place, name) in names.iter().enumerate() {
-        let repeated = names.iter().take(place).any(|before| before == name);
-        if !repeated {
-            all.named(name).for_each(|it| chosen.add(it.clone()));
-        }
-    }
-    chosen
 }

@@ -5,6 +5,7 @@ use kmip::operation::{LocateRequest, LocateResponse};
 
 use super::{Operation, Target};
 use crate::access::{ANY_STATE, Grants, Needs, Permission, Role, Row};
+use crate::attribute_rules::check_wanted;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::locate::{Filter, find};
@@ -36,6 +37,7 @@ impl Operation for Locate {
         };
         let offset = count(request.offset_items.unwrap_or(0), "Offset Items")?;
         let mut attributes = request.attributes;
+        check_wanted(&attributes)?;
         if request.object_group_member == Some(ObjectGroupMember::GroupMemberFresh) {
             attributes.add(kmip::attribute::Attribute::Fresh(true));
         }

@@ -96,7 +96,7 @@ impl Wanted<'_> {
     ) -> Result<Half> {
         let record = old.record();
         check_replaceable(record)?;
-        let mut wanted = merged(self.common, own.unwrap_or_default());
+        let mut wanted = merged(self.common, own.unwrap_or_default())?;
         forget_form(&mut wanted);
         let mut wanted = admit(record.object_type, wanted, Origin::New)?;
         for masks in stored {

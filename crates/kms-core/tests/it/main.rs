@@ -11,6 +11,7 @@ mod batches;
 mod creation;
 mod cryptography;
 mod lifecycle;
+mod limits;
 mod registered;
 mod stored;
 mod usage;
