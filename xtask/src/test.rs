@@ -40,6 +40,8 @@ const STEPS: &[(&str, Run)] = &[
     ("generated pages", generated),
     ("fuzz smoke", fuzz_smoke),
     ("README's tour", readme_tour),
+    // Last: it puts another server in the place of the one that the others start.
+    ("production", production),
 ];
 
 pub(crate) fn task(_: &[String]) -> Result<bool> {
@@ -194,6 +196,24 @@ fn fuzz_smoke() -> Result<Count> {
 
 fn readme_tour() -> Result<Count> {
     Ok(one(tour::walk()?))
+}
+
+/// The build without features must not start half-secure: it says what is missing and ends.
+fn production() -> Result<Count> {
+    run::must(&mut run::cargo(["build", "--workspace", "--bins", "--quiet"]))?;
+    let directory = places::scratch("production")?;
+    let output = Command::new(places::program("debug", "kms-server"))
+        .args(["--port", "0", "--root-dir"])
+        .arg(&directory)
+        .current_dir(&directory)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    print!("{said}");
+    let nothing_made = std::fs::read_dir(&directory)?.next().is_none();
+    std::fs::remove_dir_all(&directory)?;
+    // The code for configuration: docs/reference/exit-codes.md.
+    let refused = output.status.code() == Some(2) && said.contains("--features dev");
+    Ok(one(refused && nothing_made))
 }
 
 /// Runs a test runner and adds up what it says.
