@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) only: Option<String>,
     /// Requests for the row on memory.
     pub(crate) requests: u64,
+    /// Whether everything is measured, for as long as it should be.
+    pub(crate) whole: bool,
 }
 
 /// The programs under measurement, built for release.
@@ -59,6 +61,7 @@ impl Plan {
             objects: run::number(arguments, "--objects", if quick { 10_000 } else { 1_000_000 })?,
             only: run::option(arguments, "--only").map(str::to_lowercase),
             requests: if quick { 100_000 } else { 1_000_000 },
+            whole: !quick && run::option(arguments, "--only").is_none(),
         })
     }
 

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{Line, Plan};
 use crate::{places, run};
 
-/// Prints the table and writes both files.
+/// Prints the table; that of a whole run is written too, with the figures beside it.
 pub(crate) fn write(plan: &Plan, lines: &[Line]) -> Result<()> {
     let machine = machine();
     let mut page = format!(
@@ -27,6 +27,10 @@ pub(crate) fn write(plan: &Plan, lines: &[Line]) -> Result<()> {
             None => "",
         };
         writeln!(page, "| {} | {} | {} | {met} |", line.name, line.target, line.result)?;
+    }
+    if !plan.whole {
+        println!("\n{page}\nnot written: only a whole run is kept");
+        return Ok(());
     }
     let directory = places::root().join("bench/results");
     std::fs::create_dir_all(&directory)?;
