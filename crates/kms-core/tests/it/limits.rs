@@ -234,6 +234,12 @@ async fn no_short_nonce_is_drawn_where_two_that_are_equal_do_harm() {
     }
 }
 
+async fn use_it(world: std::sync::Arc<World>) {
+    for _ in 0..200 {
+        assert!(world.ask("bob", encrypt("key")).await.is_ok(), "still granted");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn withdrawals_and_uses_that_cross_are_each_right() {
     let world = std::sync::Arc::new(World::new().await);
@@ -242,14 +248,7 @@ async fn withdrawals_and_uses_that_cross_are_each_right() {
     for round in 0..30 {
         let all = [Permission::Encrypt, Permission::Get, Permission::Locate];
         world.service.grant(&ann, Some("key"), "bob", &all).await.unwrap();
-        let using = {
-            let world = std::sync::Arc::clone(&world);
-            tokio::spawn(async move {
-                for _ in 0..200 {
-                    assert!(world.ask("bob", encrypt("key")).await.is_ok(), "still granted");
-                }
-            })
-        };
+        let using = tokio::spawn(use_it(std::sync::Arc::clone(&world)));
         // Two withdrawals of one user's grant at once, and neither is lost.
         let withdraw = |permission| {
             let world = std::sync::Arc::clone(&world);

@@ -4,7 +4,7 @@ use kms_crypto::Error;
 use kms_crypto::asymmetric::rsa::{
     self, DecryptionKey, EncryptionKey, GENERATED_BITS, Oaep, PrivateEncoding, PublicEncoding,
 };
-use kms_crypto::format::{KeyAlgorithm, PrivateFormat, PrivateKey, PublicFormat};
+use kms_crypto::format::{KeyAlgorithm, PrivateFormat, PrivateKey, PublicFormat, PublicKey};
 use kms_crypto::hash::Hash;
 
 #[test]
@@ -69,4 +69,19 @@ fn broken_keys_are_refused() {
     let mut changed = whole.to_vec();
     changed[100] ^= 1;
     assert!(DecryptionKey::parse(PrivateEncoding::Pkcs8, &changed).is_err());
+}
+
+#[test]
+fn a_key_that_would_take_long_is_not_worked_with() {
+    for (bytes, good) in [(255, false), (256, true), (512, true), (513, false), (1024, false)] {
+        let key = PublicKey::from_rsa(&vec![0xC5; bytes], &[1, 0, 1]).unwrap();
+        let spki = key.encode(PublicFormat::Spki).unwrap();
+        let parsed = EncryptionKey::parse(PublicEncoding::Spki, &spki).map(|key| key.bits());
+        match parsed {
+            Ok(bits) => assert!(good && bits == bytes * 8, "{bytes}"),
+            Err(error) => {
+                assert!(!good && matches!(error, Error::Unsupported(_)), "{bytes} {error}");
+            }
+        }
+    }
 }
