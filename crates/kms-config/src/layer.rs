@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::options::{OPTIONS, Row};
 use crate::resolve::Problem;
@@ -175,9 +175,9 @@ impl Layers {
     }
 
     fn read_file(&mut self, problems: &mut Vec<Problem>) {
-        let entries = match dotenvy::from_path_iter(&self.file_path) {
-            Ok(entries) => entries,
-            Err(error) if error.not_found() => return,
+        let text = match std::fs::read_to_string(&self.file_path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
             Err(error) => {
                 problems.push(Problem::new(
                     format!("{}: {error}", self.file_path.display()),
@@ -187,14 +187,14 @@ impl Layers {
             }
         };
         let origin = Origin::File(self.file_path.clone());
-        for entry in entries {
-            // The text of a bad line stays out of the message: it may hold a secret.
-            let Ok((name, value)) = entry else {
-                problems.push(Problem::new(
-                    format!("{}: a line is not NAME=value", self.file_path.display()),
-                    "Write one NAME=value a line; quote values with blanks.".to_owned(),
-                ));
-                return;
+        let mut lines = text.lines().enumerate();
+        for entry in dotenvy::from_read_iter(text.as_bytes()) {
+            let (name, value) = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    problems.push(bad_line(&self.file_path, &error, &mut lines));
+                    continue;
+                }
             };
             match row(&name) {
                 Some(row) => {
@@ -215,6 +215,27 @@ impl Layers {
             .unwrap_or_default();
         self.warnings.push(format!("{name} ({origin}) is not an option and is ignored{hint}"));
     }
+}
+
+/// What is wrong with a line of the file. Its text stays out of the message: it may hold a secret.
+fn bad_line<'a>(
+    path: &Path,
+    error: &dotenvy::Error,
+    lines: &mut impl Iterator<Item = (usize, &'a str)>,
+) -> Problem {
+    let first = match error {
+        dotenvy::Error::LineParse(text, _) => text.lines().next(),
+        _ => None,
+    };
+    let place = first.and_then(|first| lines.find(|(_, line)| line.trim() == first.trim()));
+    let place = place.map_or_else(
+        || "a line".to_owned(),
+        |(index, _)| format!("line {}", index.saturating_add(1)),
+    );
+    Problem::new(
+        format!("{}: {place} is not NAME=value", path.display()),
+        "Write one NAME=value a line; quote values with blanks.".to_owned(),
+    )
 }
 
 fn row(environment: &str) -> Option<&'static Row> {

@@ -93,9 +93,16 @@ fn a_wrong_value_is_wrong_wherever_it_stands() {
     std::fs::write(&file, "KMS_PORT=http\n").unwrap();
     let text = resolve(&sources(directory.path(), &[], &[]), Build::Dev).unwrap_err().to_string();
     assert!(text.contains(&format!("KMS_PORT (file {}): \"http\"", file.display())), "{text}");
-    std::fs::write(&file, "KMS_PORT\n").unwrap();
+    std::fs::write(&file, "KMS_LOG=info\nsecret\n\n# fine\nsecret\nKMS_PORT=http\n").unwrap();
     let text = resolve(&sources(directory.path(), &[], &[]), Build::Dev).unwrap_err().to_string();
-    assert!(text.contains("a line is not NAME=value"), "{text}");
+    assert!(text.starts_with("The configuration has 3 problems:"), "{text}");
+    assert!(text.contains("line 2 is not NAME=value"), "{text}");
+    assert!(text.contains("line 5 is not NAME=value"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let text = resolve(&sources(directory.path(), &[], &[]), Build::Dev).unwrap_err().to_string();
+    assert!(text.contains("Make the file readable"), "{text}");
 }
 
 #[test]
