@@ -88,7 +88,7 @@ impl Error {
         let hint = match reason {
             // The server names the state in its message; its words are for people, so that not to
             // find it there only makes the hint less pointed.
-            Some(ResultReason::WrongKeyLifecycleState) if self.message.contains("PreActive") => {
+            Some(ResultReason::WrongKeyLifecycleState) if self.message.contains("is PreActive") => {
                 format!("`kms keys activate {id}` makes it work")
             }
             Some(ResultReason::WrongKeyLifecycleState) => format!(

@@ -39,7 +39,7 @@ impl Destroy {
         let done = client.call(request).await.map_err(|error| {
             let active = error.reason() == Some(ResultReason::WrongKeyLifecycleState);
             let told = subject.told(error);
-            if active {
+            if active && told.to_string().contains("is Active") {
                 return told
                     .hint(format!("revoke it first: `kms keys revoke {}`", subject.quoted()));
             }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kmip::attribute::{Attribute, Attributes};
-use kmip::enumerations::{KeyWrapType, ObjectType};
+use kmip::enumerations::{KeyWrapType, ObjectType, ResultReason};
 use kmip::object::Object;
 use kmip::operation::{ImportRequest, RegisterRequest};
 use serde_json::json;
@@ -57,8 +57,12 @@ impl Import {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let bytes = files::read_key(&self.file)?;
         let held = Content::read(&bytes, self.format, self.kind)?;
-        let (object, usage) = held.object(self.algorithm, self.wrapping.data())?;
-        let wrapped = object.key_block().is_some_and(|key| key.key_wrapping_data.is_some());
+        let (mut object, usage) = held.object(self.algorithm, self.wrapping.data())?;
+        let data = object.key_block_mut().and_then(|key| key.key_wrapping_data.as_mut());
+        let wrapped = data.is_some();
+        if let Some(data) = data {
+            self.wrapping.unwrap_by(data);
+        }
         let object_type = object.object_type();
         let mut attributes = self.wanted.attributes()?;
         if !matches!(object_type, ObjectType::OpaqueObject) {
@@ -68,7 +72,8 @@ impl Import {
         // Only Import chooses an identifier, replaces and unwraps; Register is for all the rest.
         let id = if self.wanted.id.is_some() || wrapped {
             let request = self.import(object, attributes, wrapped);
-            client.call(request).await?.unique_identifier
+            let done = client.call(request).await.map_err(|error| self.told(error, wrapped))?;
+            done.unique_identifier
         } else {
             key_attributes(&object, &mut attributes);
             let request =
@@ -76,6 +81,28 @@ impl Import {
             client.call(request).await?.unique_identifier
         };
         Ok(Answer::done(id.clone(), [("unique_identifier", json!(id))]))
+    }
+
+    /// What the server said, and what to do where it could not unwrap with the key that the file
+    /// names.
+    fn told(&self, error: kms_client::Error, wrapped: bool) -> Error {
+        let unfit = matches!(
+            error.reason(),
+            Some(
+                ResultReason::IncompatibleCryptographicUsageMask
+                    | ResultReason::ItemNotFound
+                    | ResultReason::ObjectNotFound
+                    | ResultReason::WrappingObjectNotFound
+            )
+        );
+        let error = Error::from(error);
+        if unfit && wrapped && !self.keep_wrapped {
+            return error.hint(
+                "name the key that unwraps it with --wrap-key (of a pair, the private key), or \
+                 keep it as it is with --keep-wrapped",
+            );
+        }
+        error
     }
 
     fn import(&self, object: Object, attributes: Attributes, wrapped: bool) -> ImportRequest {

@@ -85,6 +85,15 @@ impl Wrapping {
         })
     }
 
+    /// Names the key that unwraps what a file says is wrapped. Where a public key wrapped it, only
+    /// the caller knows the private one.
+    pub(super) fn unwrap_by(&self, data: &mut KeyWrappingData) {
+        let information = data.encryption_key_information.as_mut();
+        if let (Some(id), Some(information)) = (&self.wrap_key, information) {
+            information.unique_identifier = UniqueIdentifier::Id(id.clone());
+        }
+    }
+
     /// What an import says about the bytes it brings.
     pub(super) fn data(&self) -> Option<KeyWrappingData> {
         Some(KeyWrappingData {
