@@ -76,7 +76,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        arguments: "[--quick] [--rounds N] [--objects N] [--only WORD]",
+        arguments: "[--quick] [--rounds N] [--seconds N] [--objects N] [--only WORD] [--build]",
         purpose: "measure the server beside a bare echo; writes bench/results",
         run: bench::task,
     },

@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) only: Option<String>,
     /// Requests for the row on memory.
     pub(crate) requests: u64,
+    /// Whether a build from nothing is measured too.
+    pub(crate) build: bool,
     /// Whether everything is measured, for as long as it should be.
     pub(crate) whole: bool,
 }
@@ -61,6 +63,7 @@ impl Plan {
             objects: run::number(arguments, "--objects", if quick { 10_000 } else { 1_000_000 })?,
             only: run::option(arguments, "--only").map(str::to_lowercase),
             requests: if quick { 100_000 } else { 1_000_000 },
+            build: arguments.iter().any(|argument| argument == "--build"),
             whole: !quick && run::option(arguments, "--only").is_none(),
         })
     }
@@ -88,6 +91,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<bool> {
     lines.extend(special::memory_and_start(&plan, &programs, &scratch)?);
     lines.extend(special::large(&plan, &programs, &echo, &scratch)?);
     lines.extend(special::binary_size(&plan, &programs)?);
+    lines.extend(special::build_time(&plan, &scratch)?);
     drop(echo);
     std::fs::remove_dir_all(&scratch)?;
     report::write(&plan, &lines)?;

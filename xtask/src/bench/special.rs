@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -11,6 +11,7 @@ use super::load::{self, Shape, count};
 use super::rows::{self, Row};
 use super::{Line, Plan, Programs, bare, message};
 use crate::http::{self, Connection};
+use crate::run;
 use crate::server::Server;
 
 fn line(name: &str, target: &str, result: String, met: bool, figures: &[(&str, f64)]) -> Line {
@@ -298,7 +299,7 @@ fn locate(plan: &Plan, server: &Server, echo: &Server) -> Result<Line> {
 fn fill(server: &Server, objects: u64) -> Result<()> {
     const BATCH: u64 = 1000;
     let mut connection = Connection::open(server.address)?;
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let mut made = 0;
     while made < objects {
         let size = BATCH.min(objects - made);
@@ -330,4 +331,20 @@ pub(crate) fn binary_size(plan: &Plan, programs: &Programs) -> Result<Vec<Line>>
     let mib = count(std::fs::metadata(&programs.server)?.len()) / f64::from(1 << 20);
     let result = format!("{mib:.1} MiB");
     Ok(vec![line("Release binary, stripped", "≤ 25 MiB", result, mib <= 25.0, &[("mib", mib)])])
+}
+
+/// The time of a release build into an empty directory, which takes minutes: only when asked for.
+pub(crate) fn build_time(plan: &Plan, scratch: &Path) -> Result<Vec<Line>> {
+    if !plan.build {
+        return Ok(Vec::new());
+    }
+    let begun = Instant::now();
+    run::must(
+        run::cargo(["build", "--release", "--quiet", "-p", "kms-server", "--features", "dev"])
+            .env("CARGO_TARGET_DIR", scratch.join("target")),
+    )?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let result = format!("{seconds:.0} s");
+    let name = "Release build from nothing";
+    Ok(vec![line(name, "≤ 6 min", result, seconds <= 360.0, &[("seconds", seconds)])])
 }
