@@ -14,6 +14,7 @@ use crate::certificate;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::key_form::{Facts, Key, is_encrypted};
+use crate::mechanism;
 
 /// An object that is not stored yet.
 pub(crate) struct NewObject {
@@ -145,10 +146,37 @@ fn facts(object_type: ObjectType, block: &KeyBlock) -> Result<Option<Facts>> {
         return Ok(None);
     }
     match Key::read(object_type, block.key_format_type, material) {
-        Ok(key) => Ok(Some(key.facts())),
+        Ok(key) => {
+            let facts = key.facts();
+            check_length(object_type, block, facts)?;
+            Ok(Some(facts))
+        }
         Err(_) if is_only_kept(block.cryptographic_algorithm) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// A key has the length that its key block says, and one that its algorithm has.
+fn check_length(object_type: ObjectType, block: &KeyBlock, facts: Facts) -> Result<()> {
+    let Some(algorithm) = block.cryptographic_algorithm.filter(|it| !is_only_kept(Some(*it)))
+    else {
+        return Ok(());
+    };
+    if let Some(said) = block.cryptographic_length
+        && said != facts.length
+    {
+        return Err(Error::new(
+            ResultReason::InvalidField,
+            format!(
+                "the key block says a Cryptographic Length of {said} bits; the key has {}",
+                facts.length
+            ),
+        ));
+    }
+    if object_type == ObjectType::SymmetricKey {
+        mechanism::check_length(algorithm, facts.length)?;
+    }
+    Ok(())
 }
 
 /// Algorithms whose keys are kept and given back, and not looked into.
@@ -163,6 +191,8 @@ fn is_only_kept(algorithm: Option<CryptographicAlgorithm>) -> bool {
                 | Algorithm::ECDH
                 | Algorithm::Ed25519
                 | Algorithm::AES
+                | Algorithm::ChaCha20
+                | Algorithm::ChaCha20Poly1305
         )
     })
 }

@@ -48,20 +48,7 @@ pub(crate) fn generate_symmetric(algorithm: Algorithm, bits: Option<i32>) -> Res
         (None, Lengths::OneOf([only])) => i32::try_from(*only).unwrap_or(i32::MAX),
         (None, _) => return Err(missing("Cryptographic Length")),
     };
-    let fits = usize::try_from(bits).ok().filter(|bits| match lengths {
-        Lengths::OneOf(lengths) => lengths.contains(bits),
-        Lengths::Between(least, most) => (*least..=*most).contains(bits) && bits.is_multiple_of(8),
-    });
-    let fitting = fits.ok_or_else(|| {
-        let allowed = match lengths {
-            Lengths::OneOf(lengths) => format!("one of {lengths:?}"),
-            Lengths::Between(least, most) => {
-                format!("a multiple of 8 from {least} to {most}")
-            }
-        };
-        bad_length(algorithm, bits, &allowed)
-    })?;
-    let bits = match (algorithm, fitting) {
+    let bits = match (algorithm, fitting(algorithm, lengths, bits)?) {
         // The parity bits belong to the key: 8 to each 56.
         (Algorithm::DES3, 112) => 128,
         (Algorithm::DES3, 168) => 192,
@@ -72,6 +59,32 @@ pub(crate) fn generate_symmetric(algorithm: Algorithm, bits: Option<i32>) -> Res
         set_odd_parity(key.expose_mut());
     }
     Ok(key)
+}
+
+/// Refuses a length that a symmetric algorithm does not have; one that is not known here may have
+/// any.
+pub(crate) fn check_length(algorithm: Algorithm, bits: i32) -> Result<()> {
+    match SYMMETRIC.iter().find(|row| row.0 == algorithm) {
+        Some((_, lengths)) => fitting(algorithm, lengths, bits).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+/// The length, where it is one of those.
+fn fitting(algorithm: Algorithm, lengths: &Lengths, bits: i32) -> Result<usize> {
+    let fits = usize::try_from(bits).ok().filter(|bits| match lengths {
+        Lengths::OneOf(lengths) => lengths.contains(bits),
+        Lengths::Between(least, most) => (*least..=*most).contains(bits) && bits.is_multiple_of(8),
+    });
+    fits.ok_or_else(|| {
+        let allowed = match lengths {
+            Lengths::OneOf(lengths) => format!("one of {lengths:?}"),
+            Lengths::Between(least, most) => {
+                format!("a multiple of 8 from {least} to {most}")
+            }
+        };
+        bad_length(algorithm, bits, &allowed)
+    })
 }
 
 /// The lowest bit of each byte of a DES key makes the number of its ones odd.

@@ -22,7 +22,9 @@ use crate::error::{Error, Result};
 use crate::key_form::Key;
 
 pub(crate) use choice::{Choice, Sides, check_tag, choose};
-pub(crate) use generate::{Pair, PairKind, generate_pair, generate_symmetric, pair_kind};
+pub(crate) use generate::{
+    Pair, PairKind, check_length, generate_pair, generate_symmetric, pair_kind,
+};
 pub(crate) use wrap::{settled, unwrap, wrap};
 
 /// A way to encrypt and decrypt: a row of the table.

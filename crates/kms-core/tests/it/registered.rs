@@ -224,3 +224,20 @@ async fn a_certificate_tells_what_is_in_it() {
         [id]
     );
 }
+
+#[tokio::test]
+async fn a_key_has_a_length_that_is_its_own() {
+    let world = World::new().await;
+    let mask = || vec![Attribute::CryptographicUsageMask(CryptographicUsageMask(0x0C))];
+    for bytes in [&[][..], &[1; 2], &[1; 17], &[1; 33]] {
+        let mut object = key(ObjectType::SymmetricKey, KeyFormatType::Raw, Some(bytes));
+        object.key_block_mut().unwrap().cryptographic_length = None;
+        let refused = register(&world, object, mask()).await;
+        assert_eq!(refused, Err(ResultReason::InvalidAttributeValue), "{}", bytes.len());
+    }
+    for (said, answer) in [(128, true), (256, false)] {
+        let mut object = key(ObjectType::SymmetricKey, KeyFormatType::Raw, Some(&[1; 16]));
+        object.key_block_mut().unwrap().cryptographic_length = Some(said);
+        assert_eq!(register(&world, object, mask()).await.is_ok(), answer, "{said}");
+    }
+}
