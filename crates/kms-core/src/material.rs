@@ -25,14 +25,16 @@ pub(crate) struct NewObject {
 }
 
 /// Makes an object of the caller's from what came in. `attributes` have been admitted.
+/// `known` is what a key that was just made says of itself; others are looked into.
 pub(crate) fn new_object(
     context: &Context<'_>,
     object: ManagedObject,
     attributes: Attributes,
+    known: Option<Facts>,
 ) -> Result<NewObject> {
     let object_type = object.object_type();
     let mut attributes = attributes;
-    let format = describe(&object, &mut attributes)?;
+    let format = describe(&object, &mut attributes, known)?;
     if object.key_block().is_some_and(|block| block.key_value.is_none()) {
         attributes.set(Attribute::KeyValuePresent(false));
     }
@@ -67,7 +69,11 @@ pub(crate) fn encode(material: &StoredMaterial) -> Result<Secret> {
 }
 
 /// Writes what the object says of itself into its attributes, and refuses contradictions.
-fn describe(object: &ManagedObject, attributes: &mut Attributes) -> Result<KeyFormatType> {
+fn describe(
+    object: &ManagedObject,
+    attributes: &mut Attributes,
+    known: Option<Facts>,
+) -> Result<KeyFormatType> {
     if let ManagedObject::Certificate(it) = object {
         certificate::describe(&it.certificate_value, attributes);
         attributes.set(Attribute::CertificateType(it.certificate_type));
@@ -78,7 +84,11 @@ fn describe(object: &ManagedObject, attributes: &mut Attributes) -> Result<KeyFo
         return Ok(KeyFormatType::Opaque);
     }
     let Some(block) = object.key_block() else { return Ok(KeyFormatType::Opaque) };
-    describe_key(object.object_type(), block, attributes)?;
+    let facts = match known {
+        Some(known) => Some(known),
+        None => facts(object.object_type(), block)?,
+    };
+    describe_key(block, facts, attributes)?;
     let is_key = object.object_type() != ObjectType::SecretData;
     if is_key && !attributes.has(AttributeKind::CryptographicUsageMask) {
         return Err(Error::new(
@@ -96,12 +106,7 @@ fn describe_opaque(kind: OpaqueDataType, attributes: &mut Attributes) {
 
 /// Algorithm, length and curve: those of the key block, of the key itself and of the attributes
 /// must agree, and the attributes get what they lack.
-fn describe_key(
-    object_type: ObjectType,
-    block: &KeyBlock,
-    attributes: &mut Attributes,
-) -> Result<()> {
-    let facts = facts(object_type, block)?;
+fn describe_key(block: &KeyBlock, facts: Option<Facts>, attributes: &mut Attributes) -> Result<()> {
     let algorithm = block.cryptographic_algorithm.or(facts.and_then(|facts| facts.algorithm));
     let length = block.cryptographic_length.or(facts.map(|facts| facts.length));
     if let Some(algorithm) = algorithm {

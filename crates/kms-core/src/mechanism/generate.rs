@@ -13,7 +13,7 @@ use kms_crypto::secret::Secret;
 use super::failure;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::key_form::{self, Key};
+use crate::key_form::{self, Facts, Key};
 
 /// Which lengths a symmetric algorithm has, in bits.
 enum Lengths {
@@ -108,8 +108,8 @@ pub(crate) enum PairKind {
 pub(crate) struct Pair {
     pub(crate) private: (Format, KeyMaterial),
     pub(crate) public: (Format, KeyMaterial),
-    /// The length in bits.
-    pub(crate) bits: i32,
+    /// What the key says of itself.
+    pub(crate) facts: Facts,
 }
 
 /// Which pair is meant.
@@ -199,10 +199,11 @@ fn ec_pair(curve: Curve) -> Result<Pair> {
 }
 
 fn pair(private: PrivateKey, private_form: Format, public_form: Format) -> Result<Pair> {
-    let bits = i32::try_from(private.facts().bits).unwrap_or(i32::MAX);
     let public = Key::Public(private.public()).write(public_form)?;
-    let private = Key::Private(private).write(private_form)?;
-    Ok(Pair { private: (private_form, private), public: (public_form, public), bits })
+    let private = Key::Private(private);
+    let facts = private.facts();
+    let private = private.write(private_form)?;
+    Ok(Pair { private: (private_form, private), public: (public_form, public), facts })
 }
 
 fn missing(attribute: &str) -> Error {

@@ -79,7 +79,7 @@ impl Operation for Create {
             attributes.add(link(LinkType::WrappingKeyLink, &key.id));
         }
         note_generated(&mut attributes, context.now);
-        let new = new_object(context, object, attributes)?;
+        let new = new_object(context, object, attributes, None)?;
         context.unit.insert(&id, new.record, new.material)?;
         Ok(CreateResponse { object_type, unique_identifier: id, attributes: None })
     }

@@ -152,10 +152,10 @@ pub(super) fn insert_pair(
     };
     for (half, (format, material)) in [(private, pair.private), (public, pair.public)] {
         let Half { object_type, id, attributes } = half;
-        let object = key(object_type, format, material, (&attributes, pair.bits))?;
+        let object = key(object_type, format, material, (&attributes, pair.facts.length))?;
         let mut attributes = attributes;
         note_generated(&mut attributes, context.now);
-        let NewObject { mut record, material } = new_object(context, object, attributes)?;
+        let NewObject { mut record, material } = new_object(context, object, attributes, Some(pair.facts))?;
         if let Some(owner) = owner {
             owner.clone_into(&mut record.owner);
         }

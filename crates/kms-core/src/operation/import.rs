@@ -82,7 +82,7 @@ impl Operation for Import {
         {
             attributes.set(Attribute::CryptographicUsageMask(usage));
         }
-        let mut new = new_object(context, object, attributes)?;
+        let mut new = new_object(context, object, attributes, None)?;
         let id = request.unique_identifier;
         let Some(existing) = existing else {
             let id = new_id(Some(id).filter(|id| !id.is_empty()))?;

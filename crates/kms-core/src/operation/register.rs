@@ -36,7 +36,7 @@ impl Operation for Register {
         }
         let mut attributes = admit(object_type, request.attributes, Origin::New)?;
         let id = new_id(take_chosen_id(&mut attributes))?;
-        let new = new_object(context, request.object, attributes)?;
+        let new = new_object(context, request.object, attributes, None)?;
         context.unit.insert(&id, new.record, new.material)?;
         Ok(RegisterResponse { unique_identifier: id, attributes: None })
     }

@@ -72,7 +72,7 @@ impl Operation for Rekey {
         attributes.add(link(LinkType::ReplacedObjectLink, old.id()));
         let object = symmetric_key(&attributes)?;
         note_generated(&mut attributes, context.now);
-        let mut new = new_object(context, object, attributes)?;
+        let mut new = new_object(context, object, attributes, None)?;
         // Whoever may replace a key does not become the owner of what takes its place.
         new.record.owner.clone_from(&old.record().owner);
         context.unit.insert(&id, new.record, new.material)?;

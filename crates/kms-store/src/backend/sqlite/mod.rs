@@ -2,6 +2,7 @@
 //!
 //! It must not know what sealed bytes hold. Statements stand beside the functions that run them.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -63,6 +64,9 @@ impl Sqlite {
         let wrong = |failure| refused(&path, &failure);
         let mut connection = connect(&path).map_err(wrong)?;
         check_ours(&connection, &path)?;
+        if claim.created {
+            make_durable(&connection, &path)?;
+        }
         set_up(&connection).map_err(wrong)?;
         migrate(&mut connection, &path)?;
         file::admit_companions(&path)?;
@@ -246,6 +250,23 @@ fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     })
 }
 
+/// Turns a file that was just made into a database with a log, flushed once at the end instead of
+/// at each step. The database's own first page must be on disk before anything is answered: a log
+/// beside an empty file is thrown away.
+fn make_durable(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let wrong = |failure| refused(path, &failure);
+    connection
+        .execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL;")
+        .map_err(wrong)?;
+    let directory = path.parent().unwrap_or(path);
+    let flushed = [path, directory].into_iter().try_for_each(|path| File::open(path)?.sync_all());
+    flushed.map_err(|failure| OpenError::Database {
+        path: path.to_owned(),
+        why: format!("it cannot be flushed to the disk: {failure}"),
+        mend: "look at the disk and the file system".to_owned(),
+    })
+}
+
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
@@ -254,7 +275,7 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA secure_delete = ON;
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = 16777216;
-         PRAGMA cache_size = -2048;
+         PRAGMA cache_size = -4096;
          PRAGMA temp_store = MEMORY;",
     )
 }

@@ -27,7 +27,7 @@ const GROUP_BYTES: usize = 8 << 20;
 const QUEUE_KIB: usize = 128 << 10;
 const COMMIT_KIB: usize = 16;
 /// From so many pages on, the log is copied into the database between two groups.
-const CHECKPOINT_PAGES: i64 = 2048;
+const CHECKPOINT_PAGES: i64 = 4096;
 /// From so many pages on, the writer waits for readers to leave the log, so that it starts anew.
 const RESTART_PAGES: i64 = 32 * 1024;
 /// After so long without a commit, what is left of the log is copied.
