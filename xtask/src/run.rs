@@ -82,7 +82,11 @@ pub(crate) fn commit() -> String {
     let root = places::root();
     let hash =
         output(Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).current_dir(&root));
-    let dirty = output(Command::new("git").args(["status", "--porcelain"]).current_dir(&root));
+    let dirty = output(
+        Command::new("git")
+            .args(["status", "--porcelain", "--untracked-files=no"])
+            .current_dir(&root),
+    );
     match (hash, dirty) {
         (Some(hash), Some(dirty)) if dirty.is_empty() => hash,
         (Some(hash), _) => format!("{hash} with changes"),
