@@ -32,9 +32,14 @@ enum Source {
     Gone,
     /// Sealed, in the row.
     Sealed(Arc<Cached>),
+    /// In the row, and not read: a search came upon the object.
+    LeftOut,
     /// Written by this very request, and not yet stored.
     Fresh(Arc<Secret>),
 }
+
+/// Why an object that a search came upon is neither opened nor written.
+pub(crate) const NOT_READ: &str = "the material of an object that a search found was not read";
 
 /// What is remembered beside a cached row: its record, opened and decoded.
 struct Memo {
@@ -54,6 +59,7 @@ impl Object {
         };
         let material = match cached.row.material {
             Some(_) => Source::Sealed(Arc::clone(cached)),
+            None if cached.is_partial() => Source::LeftOut,
             None => Source::Gone,
         };
         Ok(Self {
@@ -110,7 +116,7 @@ impl Object {
     pub(crate) fn sealed(&self) -> Option<&Arc<Cached>> {
         match &self.material {
             Source::Sealed(cached) => Some(cached),
-            Source::Gone | Source::Fresh(_) => None,
+            Source::Gone | Source::LeftOut | Source::Fresh(_) => None,
         }
     }
 
@@ -118,8 +124,13 @@ impl Object {
     pub(crate) fn fresh(&self) -> Option<&Secret> {
         match &self.material {
             Source::Fresh(material) => Some(material),
-            Source::Gone | Source::Sealed(_) => None,
+            Source::Gone | Source::LeftOut | Source::Sealed(_) => None,
         }
+    }
+
+    /// Whether the material is there but was not read, so that the object cannot be written.
+    pub(crate) fn is_partial(&self) -> bool {
+        matches!(self.material, Source::LeftOut)
     }
 
     /// Opens the material; reached through `Authorized` only.
@@ -132,6 +143,7 @@ impl Object {
                     "the object's key material is gone",
                 ));
             }
+            Source::LeftOut => return Err(Error::internal(NOT_READ)),
             Source::Fresh(material) => material.expose(),
             Source::Sealed(cached) => {
                 plain = vault.open_material(&cached.row, &self.record)?;

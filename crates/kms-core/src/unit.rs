@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::grant;
 use crate::index;
 use crate::lifecycle;
-use crate::object::Object;
+use crate::object::{NOT_READ, Object};
 use crate::vault::Vault;
 
 /// How often a grant that does not fit its object is read again, and after how long: a commit tells
@@ -204,6 +204,9 @@ fn seal(vault: &Vault, draft: &Draft) -> Result<Option<Write>> {
         return Ok(draft.base.map(|expected| Write::Remove { id: id.to_owned(), expected }));
     };
     let version = draft.base.map_or(1, |base| base.saturating_add(1));
+    if object.is_partial() {
+        return Err(Error::internal(NOT_READ));
+    }
     let mut record = object.record().clone();
     let (material, generation) = match (object.fresh(), object.sealed()) {
         (Some(fresh), _) => {

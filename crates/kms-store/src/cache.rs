@@ -115,6 +115,9 @@ impl Cache {
     /// Keeps a row that was read, unless a commit came in between. Returns the row to use: the one
     /// kept here if it is the same version.
     pub(crate) fn loaded(&self, ticket: &Ticket, row: Arc<Cached>) -> Arc<Cached> {
+        if row.is_partial() {
+            return row; // What is kept is taken for the whole row.
+        }
         let place = self.place(&row.row.id);
         let (Some(shard), Some(epoch)) = (self.shards.get(place), ticket.epochs.get(place)) else {
             return row;

@@ -117,7 +117,8 @@ impl Store {
         self.backend.commit(Commit::new(reads, writes, Arc::clone(&self.cache))?).await
     }
 
-    /// A page of candidates, oldest first. Pages do not push other rows out of memory.
+    /// A page of candidates, oldest first. Pages do not push other rows out of memory, and do not
+    /// bring large material with them (see [`Cached::is_partial`]).
     pub async fn search(&self, search: Search) -> Result<Vec<Arc<Cached>>, Error> {
         self.backend.search(search).await
     }

@@ -185,6 +185,8 @@ pub struct Cached {
     pub seq: i64,
     /// The row.
     pub row: Row,
+    /// Whether the material is there but was not read.
+    partial: bool,
     memo: OnceLock<Box<dyn Any + Send + Sync>>,
     /// Whether the row was used since the cache last looked for something to give up.
     used: AtomicBool,
@@ -193,7 +195,18 @@ pub struct Cached {
 impl Cached {
     /// A row without a memo.
     pub fn new(seq: i64, row: Row) -> Self {
-        Self { seq, row, memo: OnceLock::new(), used: AtomicBool::new(false) }
+        Self { seq, row, partial: false, memo: OnceLock::new(), used: AtomicBool::new(false) }
+    }
+
+    /// A row whose material was not read, though it is there. It never goes into the cache.
+    pub(crate) fn partial(seq: i64, row: Row) -> Self {
+        Self { partial: true, ..Self::new(seq, row) }
+    }
+
+    /// Whether the material, which is none here, was left out because it is large: it is no sign
+    /// that the object was destroyed. Only [`Search`] and `due` find such rows.
+    pub fn is_partial(&self) -> bool {
+        self.partial
     }
 
     /// What [`Self::remember`] kept, if it is of this type.

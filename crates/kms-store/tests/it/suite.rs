@@ -41,6 +41,7 @@ store_suite! { sqlite, crate::Sqlite;
     pages_follow_each_other
     index_entries_follow_changes
     pages_do_not_fill_the_cache
+    pages_leave_large_material_out
     one_of_many_wins_each_version
     no_reader_goes_back
     many_objects_at_once
@@ -447,6 +448,31 @@ async fn pages_do_not_fill_the_cache(fixture: impl Fixture) {
     assert!(Arc::ptr_eq(&one, &store.cached("0").unwrap()));
     let all = store.search(named).await.unwrap();
     assert!(Arc::ptr_eq(&one, &all[0]));
+}
+
+async fn pages_leave_large_material_out(fixture: impl Fixture) {
+    let store = fixture.open().await;
+    let sized = |id: &str, length| Row { material: length, ..row(id, 1) };
+    let rows = [
+        sized("small", Some(vec![7; 65_536])),
+        sized("large", Some(vec![7; 65_537])),
+        sized("gone", None),
+    ];
+    commit(&store, rows.map(|row| put(row, &[(NAME, "n")], None)).into()).await;
+    drop(store);
+    let store = fixture.open().await;
+    let named = Search { index: vec![Condition::equal(NAME, b"n".to_vec())], ..search() };
+    for limit in [3, 1000] {
+        let page = store.search(Search { limit, ..named.clone() }).await.unwrap();
+        let seen: Vec<_> =
+            page.iter().map(|it| (it.row.material.is_some(), it.is_partial())).collect();
+        assert_eq!(seen, [(true, false), (false, true), (false, false)], "{limit}");
+        // The page is short enough to be kept, and the row without its material is not.
+        assert!(store.cached("small").is_some() && store.cached("large").is_none());
+    }
+    let whole = store.object("large").await.unwrap().unwrap();
+    assert_eq!(whole.row.material.as_ref().map(Vec::len), Some(65_537));
+    assert!(!whole.is_partial() && !store.cached("large").unwrap().is_partial());
 }
 
 async fn one_of_many_wins_each_version(fixture: impl Fixture) {

@@ -18,6 +18,18 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
+/// The same for pages, whose readers look at records: sealed material of more than 64 KiB is left
+/// out, and a last column says so.
+macro_rules! page_columns {
+    () => {
+        "o.seq, o.id, o.version, o.owner, o.object_type, o.state, o.due, o.material_generation, \
+         o.indexed, o.object, \
+         CASE WHEN length(o.material) > 65536 THEN NULL ELSE o.material END, \
+         ifnull(length(o.material) > 65536, 0)"
+    };
+}
+pub(super) use page_columns;
+
 /// Places in [`columns`].
 pub(super) mod column {
     pub(crate) const SEQ: usize = 0;
@@ -31,6 +43,8 @@ pub(super) mod column {
     pub(crate) const INDEXED: usize = 8;
     pub(crate) const OBJECT: usize = 9;
     pub(crate) const MATERIAL: usize = 10;
+    /// Of a page alone.
+    pub(crate) const LEFT_OUT: usize = 11;
 }
 
 /// Whether there was no room: in the database, or for the shared index of its log.

@@ -12,7 +12,7 @@ use kmip::enumerations::{ObjectType, State};
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, params, params_from_iter};
 
-use super::convert::{self, column, columns, error};
+use super::convert::{self, column, error, page_columns};
 use crate::Error;
 use crate::cache::{Cache, Ticket};
 use crate::record::{Cached, Condition, EVERYONE, Search};
@@ -106,7 +106,7 @@ pub(super) fn due(
 ) -> Result<Vec<Arc<Cached>>, Error> {
     const SQL: &str = concat!(
         "SELECT ",
-        columns!(),
+        page_columns!(),
         " FROM objects o WHERE o.due IS NOT NULL AND o.due <= ?1 ORDER BY o.due LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(SQL).map_err(error)?;
@@ -114,12 +114,17 @@ pub(super) fn due(
     convert::collect(&mut statement, [now, limit], |row| take(cache, row))
 }
 
-/// The row as the cache has it, or a copy.
+/// The row as the cache has it, or a copy, perhaps without its material.
 fn take(cache: &Cache, row: &rusqlite::Row<'_>) -> Result<Arc<Cached>, Error> {
     let version: i64 = convert::get(row, column::VERSION)?;
     match cache.known(convert::text(row, column::ID)?, version.cast_unsigned()) {
         Some(known) => Ok(known),
-        None => Ok(Arc::new(Cached::new(convert::get(row, column::SEQ)?, convert::row(row)?))),
+        None => {
+            let left_out = convert::get(row, column::LEFT_OUT)?;
+            let seq = convert::get(row, column::SEQ)?;
+            let row = convert::row(row)?;
+            Ok(Arc::new(if left_out { Cached::partial(seq, row) } else { Cached::new(seq, row) }))
+        }
     }
 }
 
@@ -264,28 +269,28 @@ fn by_visibility(connection: &Connection, user: &str, after: i64) -> Result<Plan
 
 const BY_EQUAL: &str = concat!(
     "SELECT ",
-    columns!(),
+    page_columns!(),
     " FROM object_index i CROSS JOIN objects o ON o.seq = i.seq \
      WHERE i.kind = ?1 AND i.value = ?2 AND i.seq > ?3 ORDER BY i.seq"
 );
 const BY_OWNER: &str = concat!(
     "SELECT ",
-    columns!(),
+    page_columns!(),
     " FROM objects o WHERE o.owner = ?1 AND o.seq > ?2 ORDER BY o.seq"
 );
 const BY_STATE: &str = concat!(
     "SELECT ",
-    columns!(),
+    page_columns!(),
     " FROM objects o WHERE o.state = ?1 AND o.seq > ?2 ORDER BY o.seq"
 );
 const BY_TYPE: &str = concat!(
     "SELECT ",
-    columns!(),
+    page_columns!(),
     " FROM objects o WHERE o.object_type = ?1 AND o.seq > ?2 ORDER BY o.seq"
 );
 const BY_PLACE: &str =
-    concat!("SELECT ", columns!(), " FROM objects o WHERE o.seq > ?1 ORDER BY o.seq");
-const BY_ONE_PLACE: &str = concat!("SELECT ", columns!(), " FROM objects o WHERE o.seq = ?1");
+    concat!("SELECT ", page_columns!(), " FROM objects o WHERE o.seq > ?1 ORDER BY o.seq");
+const BY_ONE_PLACE: &str = concat!("SELECT ", page_columns!(), " FROM objects o WHERE o.seq = ?1");
 
 /// A page in the making.
 struct Page<'a> {
@@ -360,7 +365,7 @@ impl<'a> Page<'a> {
         self.found.dedup_by_key(|row| row.seq);
         self.found.truncate(self.search.limit);
         if self.found.len() <= KEPT_PAGE {
-            for row in &mut self.found {
+            for row in self.found.iter_mut().filter(|row| !row.is_partial()) {
                 *row = self.cache.loaded(&self.ticket, Arc::clone(row));
             }
         }
