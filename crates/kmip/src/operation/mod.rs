@@ -51,7 +51,7 @@ pub use revoke::{RevokeRequest, RevokeResponse};
 
 use crate::Version;
 use crate::enumerations::{Operation, ProtectionStorageMask};
-use crate::wire::{Error, Wire};
+use crate::wire::{Bytes, Error, Wire};
 
 operations! {
     Activate         since "1.0": ActivateRequest         => ActivateResponse,
@@ -76,6 +76,26 @@ operations! {
     RekeyKeyPair     since "1.1": RekeyKeyPairRequest     => RekeyKeyPairResponse,
     Revoke           since "1.0": RevokeRequest           => RevokeResponse,
     SetAttribute     since "2.0": SetAttributeRequest     => SetAttributeResponse,
+}
+
+impl Response {
+    /// The data that a cryptographic operation answers: what may be long.
+    pub fn data(&self) -> Option<&Bytes> {
+        match self {
+            Self::Encrypt(it) => it.data.as_ref(),
+            Self::Decrypt(it) => it.data.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The same, to take it away.
+    pub fn data_mut(&mut self) -> Option<&mut Bytes> {
+        match self {
+            Self::Encrypt(it) => it.data.as_mut(),
+            Self::Decrypt(it) => it.data.as_mut(),
+            _ => None,
+        }
+    }
 }
 
 /// Where an object may be stored, most wanted first.

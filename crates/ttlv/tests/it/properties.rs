@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use ttlv::{Encoding, Item, Limits, Number, Spelling, Tag, Unknown, Value};
+use ttlv::{Encoding, Item, Limits, Number, Spelling, Tag, Unknown, Value, around, binary};
 
 use crate::{Names, TAGS};
 
@@ -73,6 +73,78 @@ proptest! {
     fn each_encoding_gives_the_tree_back(item in tree()) {
         for encoding in Encoding::ALL {
             prop_assert_eq!(read(encoding, &write(encoding, &item)), Ok(item.clone()));
+        }
+    }
+
+    #[test]
+    fn what_is_written_around_byte_strings_is_the_whole_with_them(
+        item in tree(),
+        least in 0_usize..60,
+        before in vec(any::<u8>(), 0..9),
+    ) {
+        // The byte strings of one tag, in their order.
+        fn strings<'a>(item: &'a Item<'_>, tag: Tag, into: &mut Vec<&'a [u8]>) {
+            match &item.value {
+                Value::Structure(items) => items.iter().for_each(|it| strings(it, tag, into)),
+                Value::ByteString(value) if item.tag == tag => into.push(value),
+                _ => {}
+            }
+        }
+        for (code, _) in TAGS {
+            let (mut contents, mut frame) = (Vec::new(), before.clone());
+            strings(&item, Tag(*code), &mut contents);
+            contents.retain(|it| it.len() >= least);
+            let gaps = around::encode(&item, Tag(*code), least, &mut frame).unwrap();
+            prop_assert_eq!(gaps.len(), contents.len());
+            let (mut whole, mut from) = (Vec::new(), 0);
+            for (gap, contents) in gaps.iter().zip(contents) {
+                prop_assert_eq!(gap.length, contents.len());
+                whole.extend_from_slice(&frame[from..gap.at]);
+                whole.extend_from_slice(contents);
+                from = gap.at;
+            }
+            whole.extend_from_slice(&frame[from..]);
+            prop_assert_eq!(&whole[before.len()..], write(Encoding::Binary, &item));
+        }
+    }
+
+    #[test]
+    fn what_is_read_around_a_byte_string_is_what_is_read_whole(
+        item in tree(),
+        least in 0_usize..60,
+        known in any::<prop::sample::Index>(),
+        wrong in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let mut bytes = write(Encoding::Binary, &item);
+        if let Some((place, byte)) = wrong {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        let start = &bytes[..=known.index(bytes.len())];
+        if let Some(long) = around::find(start, bytes.len(), least) {
+            prop_assert!(long.at <= start.len() && long.length >= least);
+            let (contents, rest) = bytes[long.at..].split_at(long.length);
+            let mut frame = [&bytes[..long.at], rest].concat();
+            for limits in [
+                Limits::DEFAULT,
+                Limits { bytes: bytes.len(), depth: 3, items: 9 },
+                Limits { bytes: bytes.len() - 1, ..Limits::DEFAULT },
+            ] {
+                let mut frame = frame.clone();
+                let read = long.decode(&mut frame, contents.to_vec(), &limits).ok();
+                prop_assert_eq!(read, binary::decode(&bytes, &limits).ok());
+            }
+            prop_assert!(long.decode(&mut frame, [contents, &[0]].concat(), &Limits::DEFAULT).is_err());
+        } else if wrong.is_none() && start.len() == bytes.len() {
+            fn longest(item: &Item<'_>) -> Option<usize> {
+                match &item.value {
+                    Value::Structure(items) => items.iter().filter_map(longest).max(),
+                    Value::ByteString(value) => Some(value.len()),
+                    _ => None,
+                }
+            }
+            let inside = matches!(item.value, Value::Structure(_));
+            prop_assert!(!inside || longest(&item).is_none_or(|it| it < least));
         }
     }
 
