@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::lifecycle;
 use crate::object::{Material, Object};
 use crate::operation::Operation;
+use crate::vault::Vault;
 
 /// What an owner can let others do with an object. The names are those of the database and of the
 /// access routes.
@@ -306,8 +307,8 @@ impl<O, R> Authorized<O, R> {
     }
 
     /// Opens the key material. It is wiped when the value is dropped: at the end of the operation.
-    pub(crate) fn open(&self, context: &Context<'_>) -> Result<Material> {
-        self.object.open(context.vault())
+    pub(crate) fn open(&self, vault: &Vault) -> Result<Material> {
+        self.object.open(vault)
     }
 }
 

@@ -271,8 +271,9 @@ pub(crate) fn modify(
 ) -> Result<()> {
     lifecycle::settle(record, now);
     check_size(&attribute)?;
-    if let Attribute::Vendor(vendor) = &attribute {
-        check_vendor(vendor)?;
+    let attribute = if let Attribute::Vendor(vendor) = attribute {
+        check_vendor(&vendor)?;
+        Attribute::Vendor(keep_own_tags(record, vendor))
     } else {
         let rule = rule_for(record, &attribute)?;
         if rule.modify == Who::Server || is_computed(rule.kind) {
@@ -285,7 +286,8 @@ pub(crate) fn modify(
             let text = format!("{text} {}", lifecycle::name(state));
             return Err(Error::new(ResultReason::WrongKeyLifecycleState, text));
         }
-    }
+        attribute
+    };
     let attribute = usage::as_stored(attribute, false)?;
     let place = find(&record.attributes, &attribute.name(), which)?;
     if let Some(old) = record.attributes.0.get_mut(place) {

@@ -3,12 +3,12 @@
 
 use kmip::Version;
 use kmip::enumerations::{
-    AsynchronousIndicator, BatchErrorContinuationOption, ResultReason, ResultStatus,
+    AsynchronousIndicator, BatchErrorContinuationOption, Operation, ResultReason, ResultStatus,
     UniqueIdentifierCode,
 };
 use kmip::message::{RequestItem, RequestMessage, ResponseHeader, ResponseItem, ResponseMessage};
 use kmip::operation::{Request, Response};
-use kmip::wire::DateTime;
+use kmip::wire::{Bytes, DateTime};
 
 use crate::Service;
 use crate::context::{Context, Placeholders, operation_name};
@@ -27,17 +27,72 @@ struct Call<'a> {
     version: Version,
 }
 
+/// The answer to a message.
+#[derive(Debug)]
+pub struct Executed {
+    /// The answer. It never fails: what goes wrong is in it.
+    pub message: ResponseMessage,
+    /// Whether the server could not do what it should (see [`Error::is_servers`]).
+    pub servers_fault: bool,
+}
+
+/// The items of an answer, as they come.
+#[derive(Default)]
+struct Answers {
+    items: Vec<ResponseItem>,
+    servers_fault: bool,
+}
+
+impl Answers {
+    fn new(count: usize) -> Self {
+        Self { items: Vec::with_capacity(count), servers_fault: false }
+    }
+
+    fn push(&mut self, item: (Option<Operation>, Option<Bytes>), result: Result<Response>) {
+        let (operation, id) = item;
+        let mut answer = match result {
+            Ok(response) => ResponseItem::success(response),
+            Err(error) => {
+                report(&error);
+                self.servers_fault |= error.is_servers();
+                ResponseItem::failure(operation, error.reason, error.message)
+            }
+        };
+        answer.id = id;
+        self.items.push(answer);
+    }
+
+    /// What had succeeded before the failure is taken back: nothing was written.
+    fn undo(&mut self) {
+        for answer in self.items.iter_mut().filter(|it| it.status == ResultStatus::Success) {
+            answer.status = ResultStatus::OperationUndone;
+            answer.response = None;
+        }
+    }
+}
+
 impl Service {
     /// Answers a whole message. It never fails: what goes wrong is in the answer.
     pub async fn execute(&self, caller: &Principal, request: RequestMessage) -> ResponseMessage {
+        self.executed(caller, request).await.message
+    }
+
+    /// The same, with whose fault a failure is.
+    pub async fn executed(&self, caller: &Principal, request: RequestMessage) -> Executed {
         let version = request.header.version();
-        let items = match self.check(&request) {
+        let answers = match self.check(&request) {
             Ok(()) => {
                 self.run_items(Call { caller, version }, &request.header, request.items).await
             }
-            Err(error) => vec![failed(None, error)],
+            Err(error) => {
+                let mut answers = Answers::new(1);
+                answers.push((None, None), Err(error));
+                answers
+            }
         };
-        self.respond(version, request.header.client_correlation_value, items)
+        let correlation = request.header.client_correlation_value;
+        let message = self.respond(version, correlation, answers.items);
+        Executed { message, servers_fault: answers.servers_fault }
     }
 
     /// Answers one operation that came without a message around it (KMIP 2.1 assumed).
@@ -53,7 +108,9 @@ impl Service {
 
     /// A message that says why a request could not be read.
     pub fn refuse(&self, version: Version, error: Error) -> ResponseMessage {
-        self.respond(version, None, vec![failed(None, error)])
+        report(&error);
+        let item = ResponseItem::failure(None, error.reason, error.message);
+        self.respond(version, None, vec![item])
     }
 
     fn respond(
@@ -94,29 +151,24 @@ impl Service {
         call: Call<'_>,
         header: &kmip::message::RequestHeader,
         items: Vec<RequestItem>,
-    ) -> Vec<ResponseItem> {
+    ) -> Answers {
         let option = header.batch_error_continuation_option;
         if option == Some(BatchErrorContinuationOption::Undo) {
             return self.run_undoable(call, items).await;
         }
         let goes_on = option == Some(BatchErrorContinuationOption::Continue);
         let mut placeholders = Placeholders::default();
-        let mut answers = Vec::with_capacity(items.len());
+        let mut answers = Answers::new(items.len());
         let mut room = Room::new(self.policy.answers_max, items.len());
         for item in items {
-            let (operation, id) = (item.operation, item.id.clone());
+            let named = (Some(item.operation), item.id.clone());
             let result = match room.next(item).await {
                 Ok(request) => self.run_alone(call, &mut placeholders, request).await,
                 Err(error) => Err(error),
             };
             room.take(&result);
             let stop = result.is_err() && !goes_on;
-            let mut answer = match result {
-                Ok(response) => ResponseItem::success(response),
-                Err(error) => failed(Some(operation), error),
-            };
-            answer.id = id;
-            answers.push(answer);
+            answers.push(named, result);
             if stop {
                 break;
             }
@@ -138,10 +190,16 @@ impl Service {
             remember(placeholders, &response);
             return Ok(response);
         }
-        let mut tries = TRIES;
+        // What is large is not copied to be tried again: it hardly ever meets another request, and
+        // its caller can send it again.
+        let mut tries = if operation::is_large(&request) { 1 } else { TRIES };
+        let mut kept = Some(request);
         loop {
             let mut unit = self.unit();
-            let response = self.run_in(call, &mut unit, placeholders, request.clone()).await?;
+            let request = if tries > 1 { kept.clone() } else { kept.take() };
+            let request =
+                request.ok_or_else(|| Error::internal("a request was tried too often"))?;
+            let response = self.run_in(call, &mut unit, placeholders, request).await?;
             match unit.commit().await {
                 Ok(()) => {
                     remember(placeholders, &response);
@@ -165,58 +223,45 @@ impl Service {
     }
 
     /// All items in one unit: one failure, and nothing of the batch has happened.
-    async fn run_undoable(&self, call: Call<'_>, items: Vec<RequestItem>) -> Vec<ResponseItem> {
+    async fn run_undoable(&self, call: Call<'_>, items: Vec<RequestItem>) -> Answers {
         let mut tries = TRIES;
         loop {
             let mut unit = self.unit();
             let mut answers = self.run_all(call, &mut unit, items.clone()).await;
-            let complete = answers.iter().all(|it| it.status == ResultStatus::Success);
+            let complete = answers.items.iter().all(|it| it.status == ResultStatus::Success);
             if !complete {
-                undo(&mut answers);
+                answers.undo();
                 return answers;
             }
             match unit.commit().await {
                 Ok(()) => return answers,
                 Err(error) if error.retry && tries > 1 => tries = tries.saturating_sub(1),
                 Err(error) => {
-                    let last = answers.pop();
-                    undo(&mut answers);
-                    let operation = last.as_ref().and_then(|it| it.operation);
-                    let mut answer = failed(operation, error);
-                    answer.id = last.and_then(|it| it.id);
-                    answers.push(answer);
+                    let last = answers.items.pop();
+                    answers.undo();
+                    answers.push(last.map_or((None, None), |it| (it.operation, it.id)), Err(error));
                     return answers;
                 }
             }
         }
     }
 
-    async fn run_all(
-        &self,
-        call: Call<'_>,
-        unit: &mut Unit,
-        items: Vec<RequestItem>,
-    ) -> Vec<ResponseItem> {
+    async fn run_all(&self, call: Call<'_>, unit: &mut Unit, items: Vec<RequestItem>) -> Answers {
         let mut placeholders = Placeholders::default();
-        let mut answers = Vec::with_capacity(items.len());
+        let mut answers = Answers::new(items.len());
         let mut room = Room::new(self.policy.answers_max, items.len());
         for item in items {
-            let (operation, id) = (item.operation, item.id.clone());
-            let result = match room.next(item).await {
+            let named = (Some(item.operation), item.id.clone());
+            let result = match room.next(item).await.and_then(undoable) {
                 Ok(request) => self.run_in(call, unit, &mut placeholders, request).await,
                 Err(error) => Err(error),
             };
             room.take(&result);
             let failure = result.is_err();
-            let mut answer = match result {
-                Ok(response) => {
-                    remember(&mut placeholders, &response);
-                    ResponseItem::success(response)
-                }
-                Err(error) => failed(Some(operation), error),
-            };
-            answer.id = id;
-            answers.push(answer);
+            if let Ok(response) = &result {
+                remember(&mut placeholders, response);
+            }
+            answers.push(named, result);
             if failure {
                 break;
             }
@@ -289,7 +334,7 @@ fn item_request(item: RequestItem) -> Result<Request> {
 }
 
 /// The error for a payload that is not one of its operation.
-pub fn unreadable(operation: kmip::enumerations::Operation, cause: &kmip::wire::Error) -> Error {
+pub fn unreadable(operation: Operation, cause: &kmip::wire::Error) -> Error {
     let name = operation_name(operation);
     Error::new(cause.reason(), format!("{name}: {cause}"))
 }
@@ -308,17 +353,15 @@ fn remember(placeholders: &mut Placeholders, response: &Response) {
     }
 }
 
-/// What had succeeded before the failure is taken back: nothing was written.
-fn undo(answers: &mut [ResponseItem]) {
-    for answer in answers.iter_mut().filter(|it| it.status == ResultStatus::Success) {
-        answer.status = ResultStatus::OperationUndone;
-        answer.response = None;
+/// Refuses what could not be taken back: the parts of a multi-part operation go forward only.
+fn undoable(request: Request) -> Result<Request> {
+    if operation::in_parts(&request) {
+        return Err(Error::new(
+            ResultReason::OperationNotSupported,
+            "a part of a multi-part operation cannot be undone; send it outside a batch with Undo",
+        ));
     }
-}
-
-fn failed(operation: Option<kmip::enumerations::Operation>, error: Error) -> ResponseItem {
-    report(&error);
-    ResponseItem::failure(operation, error.reason, error.message)
+    Ok(request)
 }
 
 /// What only the operator may read goes to the log.

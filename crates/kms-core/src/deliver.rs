@@ -1,6 +1,7 @@
 //! How a key leaves: in the form that was asked for, wrapped where it must be, or not at all
 //! (KMIP 2.1 sections 6.1.20, Get, and 6.1.19, Export). It must never decide who may have it.
 
+use kmip::Version;
 use kmip::attribute::{AttributeName, Attributes};
 use kmip::enumerations::{
     CryptographicAlgorithm, EncodingOption, KeyCompressionType, KeyFormatType, KeyWrapType,
@@ -62,7 +63,7 @@ pub(crate) fn deliver(
     };
     fill(block, record);
     if let Some(key) = &wanted.unwrapping_key {
-        unwrap(context, block, key)?;
+        unwrap(context.version, block, key)?;
     }
     reform(object_type, block, wanted)?;
     if let Some(specification) = wanted.wrapping {
@@ -208,7 +209,7 @@ fn wrapped_attributes(
 }
 
 /// Takes a wrapped key that comes in out of its wrapping.
-pub(crate) fn unwrap(context: &Context<'_>, block: &mut KeyBlock, key: &WrappingKey) -> Result<()> {
+pub(crate) fn unwrap(version: Version, block: &mut KeyBlock, key: &WrappingKey) -> Result<()> {
     let Some(data) = block.key_wrapping_data.take() else { return Ok(()) };
     if data.wrapping_method != WrappingMethod::Encrypt {
         return Err(Error::new(
@@ -229,9 +230,9 @@ pub(crate) fn unwrap(context: &Context<'_>, block: &mut KeyBlock, key: &Wrapping
     let value = if data.encoding_option == Some(EncodingOption::NoEncoding) {
         KeyValue::plain(KeyMaterial::Bytes(plain.into_bytes().into()))
     } else {
-        KeyValue::from_ttlv(plain.expose(), block.key_format_type, context.version).map_err(
-            |_error| Error::new(ResultReason::CryptographicFailure, "the key does not unwrap"),
-        )?
+        KeyValue::from_ttlv(plain.expose(), block.key_format_type, version).map_err(|_error| {
+            Error::new(ResultReason::CryptographicFailure, "the key does not unwrap")
+        })?
     };
     block.key_value = Some(value);
     Ok(())

@@ -56,6 +56,13 @@ impl Error {
         Self { retry: true, ..Self::new(ResultReason::GeneralFailure, message) }
     }
 
+    /// Whether the server could not do what it should, and its operator should hear of it; else the
+    /// request cannot be done as it is. The standard calls some mistakes of callers General Failure
+    /// too, but those have no cause that only the log sees.
+    pub fn is_servers(&self) -> bool {
+        self.reason == ResultReason::GeneralFailure && self.source.is_some()
+    }
+
     /// The reason's name as the recorded clients spell it: words joined by underscores.
     pub fn recorded_reason(&self) -> String {
         let name = self.reason.name().unwrap_or("GeneralFailure");

@@ -4,6 +4,7 @@
 //! raises that epoch, so that a withdrawn grant that somebody writes back is refused. It must never
 //! decide whether a grant suffices for an operation; `access` does.
 
+use kmip::enumerations::ResultReason;
 use kmip::stored::{GrantEpoch, StoredRecord};
 use kms_store::{Grant, Search, Write};
 
@@ -20,6 +21,8 @@ use crate::vault;
 pub(crate) const EVERYBODY: &str = "*";
 /// The longest user name, in bytes.
 const USER_LENGTH_MAX: usize = kms_store::MAX_NAME;
+/// The most grants of one object. A withdrawal reads all of them, and `accesses` lists them.
+const GRANTS_MAX: usize = 10_000;
 /// How often a change of grants that met another is tried.
 const TRIES: usize = 8;
 
@@ -168,6 +171,9 @@ impl Service {
         if after == before && !withdraws {
             return Ok(());
         }
+        if !withdraws && before.is_empty() {
+            self.check_room(id, user).await?;
+        }
         let mut record = object.record().clone();
         if withdraws {
             raise_epoch(&mut record, user);
@@ -189,6 +195,21 @@ impl Service {
         // The record's version rises with each change, so that two changes cannot cross.
         unit.update(&object, record);
         unit.commit().await
+    }
+
+    /// Refuses a grant to one more user than an object's may be.
+    async fn check_room(&self, id: &str, user: &str) -> Result<()> {
+        let count = self.store.grant_count(id, GRANTS_MAX).await.map_err(from_store)?;
+        if count < GRANTS_MAX || self.store.grant(id, user).await.map_err(from_store)?.is_some() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ResultReason::ServerLimitExceeded,
+            format!(
+                "the object is shared with {GRANTS_MAX} users, and that is the most; withdraw \
+                     a grant, or grant it to everybody (*)"
+            ),
+        ))
     }
 
     fn sign(&self, record: &StoredRecord, id: &str, user: &str, permissions: String) -> Grant {

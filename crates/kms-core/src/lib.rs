@@ -36,7 +36,7 @@ use std::sync::Arc;
 pub use crate::access::{
     Needs, Permission, Refusal, Role, Row as AccessRow, Standing, Window, decide,
 };
-pub use crate::batch::unreadable;
+pub use crate::batch::{Executed, unreadable};
 pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::context::IDENTIFIER_LENGTH_MAX;
 pub use crate::error::{Error, Result};
@@ -53,7 +53,7 @@ pub use crate::vault::Vault;
 use kms_seal::Sealer;
 use kms_store::Store;
 
-use crate::slow::Slow;
+use crate::slow::{Aside, Slow};
 use crate::stream::Streams;
 use crate::unit::Unit;
 use crate::usage::Usage;
@@ -65,6 +65,7 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     policy: Policy,
     slow: Slow,
+    aside: Aside,
     streams: Streams,
     usage: Usage,
 }
@@ -86,7 +87,17 @@ impl Service {
         let slow = Slow::start(SLOW_THREADS).map_err(OpenError::Start)?;
         let streams = Streams::new(policy.streams_max, policy.held_back_total);
         let vault = Arc::new(vault);
-        Ok(Self { store, vault, clock, policy, slow, streams, usage: Usage::default() })
+        let (aside, usage) = (Aside::new(), Usage::default());
+        Ok(Self { store, vault, clock, policy, slow, aside, streams, usage })
+    }
+
+    /// Does work of some milliseconds beside the threads that answer, as much at once as there are
+    /// processors.
+    pub async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        self.aside.run(work).await
     }
 
     /// How many blocks of encryptions were noted for keys that should be replaced.

@@ -2,7 +2,7 @@
 //! It must never answer with an object that the caller may not find.
 
 use kmip::attribute::{Attribute, Attributes};
-use kmip::enumerations::{ResultReason, State, StorageStatusMask};
+use kmip::enumerations::{LinkType, ResultReason, State, StorageStatusMask};
 use kmip::stored::StoredRecord;
 use kms_store::{Condition, Search};
 
@@ -208,9 +208,37 @@ pub(crate) async fn find(
     }
 }
 
+/// What has the tags: at most two of each, which is one too many.
+#[derive(Default)]
+struct Candidates {
+    current: Vec<String>,
+    /// What has a replacement: it stands back behind what has none, or tags would mean nothing any
+    /// more after a Re-key, which hands them on.
+    replaced: Vec<String>,
+}
+
+impl Candidates {
+    fn add(&mut self, object: &Object) {
+        let is_replaced = object.record().attributes.linked(LinkType::ReplacementObjectLink);
+        let list = if is_replaced.is_some() { &mut self.replaced } else { &mut self.current };
+        if list.len() < 2 {
+            list.push(object.id().to_owned());
+        }
+    }
+
+    /// Whether nothing more that is found changes the answer.
+    fn decided(&self) -> bool {
+        self.current.len() > 1
+    }
+
+    fn best(self) -> Vec<String> {
+        if self.current.is_empty() { self.replaced } else { self.current }
+    }
+}
+
 /// The one object that has all the tags of the JSON list `text`, among those the caller owns; where
 /// none is, among those the caller was granted something on. What others share never stands in the
-/// way of one's own.
+/// way of one's own, nor what was replaced in the way of its replacement.
 pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<String> {
     if text.len() > TAGS_LENGTH_MAX {
         return Err(Error::not_found(text));
@@ -223,7 +251,8 @@ pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<Str
     let vendor = kmip::attribute::VendorAttribute::text(TAG_VENDOR, TAG_ATTRIBUTE, text);
     let attributes = Attributes(vec![Attribute::Vendor(vendor)]);
     let filter = Filter { attributes, destroyed: false };
-    let (mut own, mut shared) = (Vec::new(), Vec::new());
+    // Of each kind those in use, and those that Re-key replaced.
+    let (mut own, mut shared) = (Candidates::default(), Candidates::default());
     let mut search = filter.search(context.principal.user(), context.now);
     loop {
         let page = context.service.store.search(search.clone()).await.map_err(from_store)?;
@@ -235,17 +264,18 @@ pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<Str
                 continue;
             }
             if object.record().owner == context.principal.user() {
-                own.push(cached.row.id.clone());
-            } else if shared.len() < 2 && access::sees(context, &object).await? {
-                shared.push(cached.row.id.clone());
+                own.add(&object);
+            } else if !shared.decided() && access::sees(context, &object).await? {
+                shared.add(&object);
             }
         }
-        if full && own.len() < 2 {
+        if full && !own.decided() {
             search.after = last;
             search.limit = PAGE;
             continue;
         }
-        let found = if own.is_empty() { shared } else { own };
+        let own = own.best();
+        let found = if own.is_empty() { shared.best() } else { own };
         return match found.as_slice() {
             [] => Err(Error::not_found(text)),
             [one] => Ok(one.clone()),

@@ -1,10 +1,11 @@
 //! Slow work, such as making RSA keys: a bounded queue and threads of the lowest priority, so that
-//! it never stands in the way of requests that are quick. It must never know what the work is.
+//! it never stands in the way of requests that are quick; and work of some milliseconds, beside the
+//! threads that answer. It must never know what the work is.
 
 use std::sync::{Arc, Mutex, mpsc};
 
 use kmip::enumerations::ResultReason;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::{Error, Result};
 
@@ -51,6 +52,34 @@ impl Slow {
             )
         })?;
         result.await.map_err(Error::internal)
+    }
+}
+
+/// Work of some milliseconds, such as RSA with long keys or large data: each thread that answers has
+/// many connections, and none of them should wait for that.
+pub(crate) struct Aside {
+    places: Arc<Semaphore>,
+}
+
+impl Aside {
+    /// As much work at once as there are processors; what is more waits its turn.
+    pub(crate) fn new() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { places: Arc::new(Semaphore::new(processors)) }
+    }
+
+    /// Does `work` beside the thread that waits for it.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(Error::internal)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(place);
+            done
+        });
+        done.await.map_err(Error::internal)
     }
 }
 

@@ -16,6 +16,8 @@ use crate::mechanism;
 /// How long a stream waits for its next part, in seconds.
 const IDLE_MAX: u64 = 300;
 const CORRELATION_LENGTH: usize = 16;
+/// The part of all streams that one user may have: one in so many.
+const SHARE: usize = 4;
 
 /// One multi-part operation under way.
 pub(crate) struct Running {
@@ -94,6 +96,14 @@ impl Streams {
             return Err(Error::new(
                 ResultReason::ServerLimitExceeded,
                 "too many multi-part operations are under way; finish one, or try again later",
+            ));
+        }
+        // One that is put back is not counted here, and has its place.
+        let own = running.values().filter(|it| it.user == stream.user).count();
+        if max != usize::MAX && own >= max.div_ceil(SHARE) {
+            return Err(Error::new(
+                ResultReason::ServerLimitExceeded,
+                format!("{own} multi-part operations of yours are under way; finish one first"),
             ));
         }
         running.insert(value, stream);

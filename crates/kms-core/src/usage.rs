@@ -21,6 +21,7 @@ use crate::attribute_rules;
 use crate::context::Context;
 use crate::deliver::WrappingKey;
 use crate::error::{Error, Result};
+use crate::mechanism;
 use crate::object::Object;
 use crate::unit::from_store;
 use crate::vault::bucket;
@@ -93,7 +94,7 @@ impl Usage {
 }
 
 impl Service {
-    /// Counts one encryption under a random nonce, before it is done.
+    /// Counts one encryption under a random nonce, before its result is given out.
     pub(crate) async fn count_random_nonce(&self, key: &Object) -> Result<()> {
         let id = key.id();
         if self.usage.take(id) {
@@ -146,15 +147,22 @@ impl Service {
         counted.await.map(|_| ())
     }
 
-    /// Counts the wrapping of `wrapped` as a use of the key that wrapped it.
+    /// Counts the wrapping of `wrapped` as a use of the key that wrapped it, and the nonce where one
+    /// was drawn for it, before it is given out.
     pub(crate) async fn count_wrapping(
         &self,
         key: Option<&WrappingKey>,
         wrapped: &ManagedObject,
     ) -> Result<()> {
         let Some(key) = key else { return Ok(()) };
-        let value = wrapped.key_block().and_then(|block| block.key_value.as_ref());
-        let Some(KeyValue::Wrapped(bytes)) = value else { return Ok(()) };
+        let Some(block) = wrapped.key_block() else { return Ok(()) };
+        let Some(KeyValue::Wrapped(bytes)) = &block.key_value else { return Ok(()) };
+        let data = block.key_wrapping_data.as_ref();
+        let information = data.and_then(|it| it.encryption_key_information.as_ref());
+        let parameters = information.and_then(|it| it.cryptographic_parameters.as_ref());
+        if mechanism::draws_nonce(key.algorithm, parameters) {
+            self.count_random_nonce(&key.object).await?;
+        }
         self.count_use(&key.object, bytes.len(), 1).await
     }
 

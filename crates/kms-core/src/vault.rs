@@ -179,6 +179,7 @@ fn tampered(id: &str) -> Error {
         kmip::enumerations::ResultReason::GeneralFailure,
         "the object as it is stored was altered and is refused; tell the operator",
     )
+    .because("what is stored does not fit together")
 }
 
 fn tag_of(sealed: &[u8]) -> &[u8] {

@@ -138,6 +138,11 @@ impl Store {
         self.backend.grants(id).await
     }
 
+    /// How many grants an object has, counted no further than `limit`.
+    pub async fn grant_count(&self, id: &str, limit: usize) -> Result<usize, Error> {
+        self.backend.grant_count(id, limit).await
+    }
+
     /// A page of what was granted to exactly this user, by object; `after` is the last object of
     /// the page before.
     pub async fn granted_to(

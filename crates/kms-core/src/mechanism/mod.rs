@@ -10,10 +10,10 @@ mod wrap;
 use kmip::attribute::RandomNumberGenerator;
 use kmip::enumerations::{
     BlockCipherMode as Mode, CryptographicAlgorithm as Algorithm, DRBGAlgorithm, HashingAlgorithm,
-    PaddingMethod as Padding, RNGAlgorithm, ResultReason,
+    ObjectType, PaddingMethod as Padding, RNGAlgorithm, ResultReason,
 };
 use kmip::object::{KeyMaterial, KeyValue};
-use kmip::stored::StoredMaterial;
+use kmip::stored::{StoredMaterial, StoredRecord};
 use kms_crypto::asymmetric::rsa::{DecryptionKey, EncryptionKey, PrivateEncoding, PublicEncoding};
 use kms_crypto::hash::Hash;
 use kms_crypto::symmetric::{self, Cipher};
@@ -25,7 +25,19 @@ pub(crate) use choice::{Choice, Sides, check_tag, choose};
 pub(crate) use generate::{
     Pair, PairKind, check_length, generate_pair, generate_symmetric, pair_kind,
 };
-pub(crate) use wrap::{settled, unwrap, wrap};
+pub(crate) use wrap::{draws_nonce, settled, unwrap, wrap};
+
+/// The longest RSA key, in bits, whose private half is used by the thread that answers.
+const QUICK_RSA_BITS: i32 = 2048;
+
+/// Whether what is done with the key of this record takes milliseconds: the private halves of long
+/// RSA keys.
+pub(crate) fn takes_long(record: &StoredRecord) -> bool {
+    let attributes = &record.attributes;
+    record.object_type == ObjectType::PrivateKey
+        && attributes.cryptographic_algorithm() == Some(Algorithm::RSA)
+        && attributes.cryptographic_length().is_none_or(|bits| bits > QUICK_RSA_BITS)
+}
 
 /// A way to encrypt and decrypt: a row of the table.
 pub struct Mechanism {
@@ -242,7 +254,7 @@ fn symmetric_key(material: &StoredMaterial) -> Result<&[u8]> {
 
 /// An RSA public key, ready.
 fn encryption_key(material: &StoredMaterial) -> Result<EncryptionKey> {
-    let der = encoded(material, kmip::enumerations::ObjectType::PublicKey)?;
+    let der = encoded(material, ObjectType::PublicKey)?;
     let parse = |encoding| EncryptionKey::parse(encoding, der.expose());
     match parse(PublicEncoding::Pkcs1) {
         Ok(key) => Ok(key),
@@ -256,7 +268,7 @@ fn encryption_key(material: &StoredMaterial) -> Result<EncryptionKey> {
 
 /// An RSA private key, ready.
 fn decryption_key(material: &StoredMaterial) -> Result<DecryptionKey> {
-    let der = encoded(material, kmip::enumerations::ObjectType::PrivateKey)?;
+    let der = encoded(material, ObjectType::PrivateKey)?;
     let parse = |encoding| DecryptionKey::parse(encoding, der.expose());
     match parse(PrivateEncoding::Pkcs1) {
         Ok(key) => Ok(key),
@@ -283,10 +295,7 @@ impl Der<'_> {
 }
 
 /// The key in DER; numbers are put into PKCS#1.
-fn encoded(
-    material: &StoredMaterial,
-    object_type: kmip::enumerations::ObjectType,
-) -> Result<Der<'_>> {
+fn encoded(material: &StoredMaterial, object_type: ObjectType) -> Result<Der<'_>> {
     use kmip::enumerations::KeyFormatType as Format;
     let key = match material {
         StoredMaterial::Key(KeyValue::Structure { material, .. }) => material,

@@ -82,6 +82,14 @@ pub(crate) fn settled(
     Some(settled)
 }
 
+/// Whether wrapping so draws a random nonce, of which a key has only so many.
+pub(crate) fn draws_nonce(
+    algorithm: Option<Algorithm>,
+    parameters: Option<&CryptographicParameters>,
+) -> bool {
+    matches!(way(algorithm, parameters), Ok(Way::Gcm { .. }))
+}
+
 /// Wraps `plain` under `key`.
 pub(crate) fn wrap(
     key: &StoredMaterial,

@@ -1,6 +1,9 @@
 //! Decrypt: the reverse of Encrypt (KMIP 2.1 section 6.1.11). In parts, what is authenticated is
 //! given out only when its tag was verified.
 
+use std::sync::Arc;
+
+use kmip::Version;
 use kmip::enumerations::{CryptographicUsageMask, ResultReason};
 use kmip::operation::{DecryptRequest, DecryptResponse};
 use kmip::wire::Bytes;
@@ -14,6 +17,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::mechanism::{self, Sides};
 use crate::stream::{Part, Running};
+use crate::vault::Vault;
 
 pub(super) struct Decrypt;
 
@@ -44,15 +48,31 @@ impl Operation for Decrypt {
         let keys = Keys::take(&mut objects)?;
         let correlation = request.correlation_value.as_deref();
         match Part::of(correlation, request.init_indicator, request.final_indicator)? {
-            Part::Whole => whole(context, &keys, request),
+            Part::Whole => whole(context, keys, request).await,
             Part::First => first(context, &keys, &request),
             Part::Next { stream, last } => next(context, &keys.subject, (stream, last), &request),
         }
     }
 }
 
-fn whole(
+async fn whole(
     context: &Context<'_>,
+    keys: Keys<Decrypt>,
+    request: DecryptRequest,
+) -> Result<DecryptResponse> {
+    let version = context.version;
+    let length = request.data.as_ref().map_or(0, |data| data.len());
+    if !keys.takes_long(length) {
+        return opened(context.vault(), version, &keys, request);
+    }
+    let vault = Arc::clone(&context.service.vault);
+    context.service.aside(move || opened(&vault, version, &keys, request)).await?
+}
+
+/// What the data is in the clear.
+fn opened(
+    vault: &Vault,
+    version: Version,
     keys: &Keys<Decrypt>,
     request: DecryptRequest,
 ) -> Result<DecryptResponse> {
@@ -64,7 +84,7 @@ fn whole(
     let aad = given(request.authenticated_encryption_additional_data.as_ref());
     let sides = Sides { iv, aad: aad.unwrap_or_default() };
     let end;
-    let tag = if tag_ends_data(context.version) {
+    let tag = if tag_ends_data(version) {
         let length = choice.tag_length()?;
         let start = data.len().checked_sub(length).ok_or_else(|| {
             Error::invalid(format!("the data is shorter than the tag of {length} bytes at its end"))
@@ -74,7 +94,7 @@ fn whole(
     } else {
         given(request.authenticated_encryption_tag.as_ref()).unwrap_or_default()
     };
-    let data = choice.decrypt(&keys.open(context)?, sides, data, tag)?;
+    let data = choice.decrypt(&keys.open(vault, version)?, sides, data, tag)?;
     Ok(response(subject, Some(data), None))
 }
 
@@ -112,7 +132,7 @@ fn first(
         mechanism::check_tag(tag, choice.tag_length()?)?;
     }
     let limit = context.service.policy.held_back_max;
-    let stream = choice.decryptor(&keys.open(context)?, sides, limit)?;
+    let stream = choice.decryptor(&keys.open(context.vault(), context.version)?, sides, limit)?;
     let input = request.data.as_deref().unwrap_or_default();
     let mut output = Vec::new();
     let mut running = Running {

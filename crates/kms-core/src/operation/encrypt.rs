@@ -1,5 +1,7 @@
 //! Encrypt: data under a key, whole or in parts (KMIP 2.1 section 6.1.17).
 
+use std::sync::Arc;
+
 use kmip::Version;
 use kmip::attribute::CryptographicParameters;
 use kmip::enumerations::{CryptographicUsageMask, ResultReason};
@@ -17,8 +19,12 @@ use crate::deliver::{WrappingKey, unwrap};
 use crate::error::{Error, Result};
 use crate::mechanism::{self, Choice, Sides};
 use crate::stream::{Part, Running};
+use crate::vault::Vault;
 
 pub(super) struct Encrypt;
+
+/// The most bytes that are encrypted or decrypted by the thread that answers.
+const QUICK_BYTES: usize = 4 << 20;
 
 /// A key that is kept wrapped is used by whoever may unwrap it.
 pub(super) const UNWRAPPING_KEY: Row =
@@ -58,7 +64,7 @@ impl Operation for Encrypt {
         let keys = Keys::take(&mut objects)?;
         let correlation = request.correlation_value.as_deref();
         match Part::of(correlation, request.init_indicator, request.final_indicator)? {
-            Part::Whole => whole(context, &keys, request).await,
+            Part::Whole => whole(context, keys, request).await,
             Part::First => first(context, &keys, &request).await,
             Part::Next { stream, last } => {
                 next(context, &keys.subject, (stream, last), &request).await
@@ -96,9 +102,18 @@ impl<O: Operation> Keys<O> {
         mechanism::choose(&self.subject.record().attributes, parameters, iv)
     }
 
+    /// Whether doing it with so many bytes takes milliseconds, which a thread that answers others
+    /// has not.
+    pub(super) fn takes_long(&self, length: usize) -> bool {
+        let unwrapping = self.unwrapping.as_ref();
+        length > QUICK_BYTES
+            || mechanism::takes_long(self.subject.record())
+            || unwrapping.is_some_and(|key| mechanism::takes_long(key.record()))
+    }
+
     /// Opens the key, and unwraps it where it is kept wrapped.
-    pub(super) fn open(&self, context: &Context<'_>) -> Result<StoredMaterial> {
-        let material = self.subject.open(context)?;
+    pub(super) fn open(&self, vault: &Vault, version: Version) -> Result<StoredMaterial> {
+        let material = self.subject.open(vault)?;
         let record = self.subject.record();
         if record.key_block.key_wrapping_data.is_none() {
             return Ok(material);
@@ -108,13 +123,13 @@ impl<O: Operation> Keys<O> {
         let key = WrappingKey {
             id: key.id().to_owned(),
             algorithm: key.record().attributes.cryptographic_algorithm(),
-            material: key.open(context)?,
+            material: key.open(vault)?,
             object: key.object().clone(),
         };
         let object = stored::join(record.object_type, &record.key_block, material);
         let mut object = object.map_err(Error::internal)?;
         let block = object.key_block_mut().ok_or_else(absent)?;
-        unwrap(context, block, &key)?;
+        unwrap(version, block, &key)?;
         block.key_value.take().map(StoredMaterial::Key).ok_or_else(absent)
     }
 }
@@ -124,30 +139,55 @@ const KEPT_WRAPPED: &str = "the key is kept wrapped, and its wrapping data names
 
 async fn whole(
     context: &Context<'_>,
-    keys: &Keys<Encrypt>,
-    request: EncryptRequest,
+    keys: Keys<Encrypt>,
+    mut request: EncryptRequest,
 ) -> Result<EncryptResponse> {
-    let Bytes(data) = request.data.ok_or_else(missing_data)?;
+    let Bytes(data) = request.data.take().ok_or_else(missing_data)?;
     let length = data.len();
-    let subject = &keys.subject;
     let own_iv = given(request.iv_counter_nonce.as_ref());
     let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
-    let made = made_iv(context, subject, &choice, own_iv).await?;
+    let made = made_iv(context, &keys.subject, &choice, own_iv).await?;
+    let version = context.version;
+    if !keys.takes_long(length) {
+        let response = sealed(context.vault(), version, &keys, (&choice, &request), (data, made))?;
+        context.service.count_use(keys.subject.object(), length, 1).await?;
+        return Ok(response);
+    }
+    let vault = Arc::clone(&context.service.vault);
+    let aside = move || {
+        let own_iv = given(request.iv_counter_nonce.as_ref());
+        let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
+        let response = sealed(&vault, version, &keys, (&choice, &request), (data, made))?;
+        Ok((response, keys))
+    };
+    let (response, keys) = context.service.aside(aside).await??;
+    context.service.count_use(keys.subject.object(), length, 1).await?;
+    Ok(response)
+}
+
+/// The data under the key, with the IV that was given or made.
+fn sealed(
+    vault: &Vault,
+    version: Version,
+    keys: &Keys<Encrypt>,
+    (choice, request): (&Choice<'_>, &EncryptRequest),
+    (data, made): (Vec<u8>, Option<Vec<u8>>),
+) -> Result<EncryptResponse> {
+    let own_iv = given(request.iv_counter_nonce.as_ref());
     let iv = own_iv.or(made.as_deref()).unwrap_or_default();
     let aad = given(request.authenticated_encryption_additional_data.as_ref());
     let sides = Sides { iv, aad: aad.unwrap_or_default() };
-    let Sealed { mut data, tag } = choice.encrypt(&keys.open(context)?, sides, data)?;
-    context.service.count_use(subject.object(), length, 1).await?;
+    let Sealed { mut data, tag } = choice.encrypt(&keys.open(vault, version)?, sides, data)?;
     let mut authenticated_encryption_tag = None;
     if choice.authenticates() {
-        if tag_ends_data(context.version) {
+        if tag_ends_data(version) {
             data.extend_from_slice(&tag);
         } else {
             authenticated_encryption_tag = Some(Bytes(tag.to_vec()));
         }
     }
     Ok(EncryptResponse {
-        unique_identifier: subject.id().to_owned(),
+        unique_identifier: keys.subject.id().to_owned(),
         data: Some(Bytes(data)),
         iv_counter_nonce: made.map(Bytes),
         correlation_value: None,
@@ -182,7 +222,7 @@ async fn first(
     let aad = given(request.authenticated_encryption_additional_data.as_ref());
     let sides = Sides { iv, aad: aad.unwrap_or_default() };
     let limit = context.service.policy.held_back_max;
-    let stream = choice.encryptor(&keys.open(context)?, sides, limit)?;
+    let stream = choice.encryptor(&keys.open(context.vault(), context.version)?, sides, limit)?;
     let input = request.data.as_deref().unwrap_or_default();
     let mut output = Vec::with_capacity(input.len());
     let mut running = Running {

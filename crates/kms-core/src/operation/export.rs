@@ -38,7 +38,7 @@ impl Operation for Export {
             wrapping_key: opened(context, objects.maybe::<role::WrappingKey>())?,
             unwrapping_key: opened(context, objects.maybe::<role::UnwrappingKey>())?,
         };
-        let material = subject.open(context)?;
+        let material = subject.open(context.vault())?;
         let (id, record) = (subject.id(), subject.record());
         let object = deliver(context, id, record, material, &wanted)?;
         context.service.count_wrapping(wanted.wrapping_key.as_ref(), &object).await?;

@@ -54,7 +54,7 @@ impl Operation for Get {
             wrapping_key: opened(context, objects.maybe::<role::WrappingKey>())?,
             unwrapping_key: opened(context, objects.maybe::<role::UnwrappingKey>())?,
         };
-        let material = subject.open(context)?;
+        let material = subject.open(context.vault())?;
         let (id, record) = (subject.id(), subject.record());
         let object = deliver(context, id, record, material, &wanted)?;
         context.service.count_wrapping(wanted.wrapping_key.as_ref(), &object).await?;
@@ -95,7 +95,7 @@ pub(super) fn opened<O, R>(
     Ok(Some(WrappingKey {
         id: key.id().to_owned(),
         algorithm: key.record().attributes.cryptographic_algorithm(),
-        material: key.open(context)?,
+        material: key.open(context.vault())?,
         object: key.object().clone(),
     }))
 }

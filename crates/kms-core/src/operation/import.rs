@@ -2,6 +2,7 @@
 
 use kmip::attribute::{Attribute, AttributeKind};
 use kmip::enumerations::{CryptographicUsageMask, KeyWrapType, ObjectType, ResultReason};
+use kmip::object::Object as ManagedObject;
 use kmip::operation::{ImportRequest, ImportResponse};
 
 use super::get::opened;
@@ -10,10 +11,12 @@ use crate::access::{
     ANY_STATE, Grants, KEYS, Needs, PROCESS, Permission, Role, Row, Window, role,
 };
 use crate::attribute_rules::{Origin, admit, take_chosen_id};
-use crate::context::{Context, new_id};
-use crate::deliver::unwrap;
+use crate::context::{Context, check_chosen_id, new_id, refused_id};
+use crate::deliver::{WrappingKey, unwrap};
 use crate::error::{Error, Result};
 use crate::material::new_object;
+use crate::mechanism;
+use crate::unit::from_store;
 
 pub(super) struct Import;
 
@@ -44,6 +47,9 @@ impl Operation for Import {
             let id = context.resolve(Some(&information.unique_identifier)).await?;
             targets.push(Target::new(Role::UnwrappingKey, id));
         }
+        if request.replace_existing == Some(true) {
+            check_reusable(context, &request.unique_identifier).await?;
+        }
         Ok(targets)
     }
 
@@ -63,8 +69,7 @@ impl Operation for Import {
         let existing = objects.maybe::<role::Subject>();
         let key = opened(context, objects.maybe::<role::UnwrappingKey>())?;
         if request.key_wrap_type == Some(KeyWrapType::NotWrapped)
-            && let Some(block) = object.key_block_mut()
-            && block.key_wrapping_data.is_some()
+            && object.key_block().is_some_and(|block| block.key_wrapping_data.is_some())
         {
             let key = key.ok_or_else(|| {
                 Error::new(
@@ -72,7 +77,7 @@ impl Operation for Import {
                     "the Key Wrapping Data names no key to unwrap with",
                 )
             })?;
-            unwrap(context, block, &key)?;
+            object = unwrapped(context, object, key).await?;
         }
         let mut attributes = admit(object_type, request.attributes, Origin::Imported)?;
         // The request's own field is the identifier, whatever the attributes say.
@@ -95,6 +100,37 @@ impl Operation for Import {
         context.unit.replace(existing.object(), new.record, new.material);
         Ok(ImportResponse { unique_identifier: id })
     }
+}
+
+/// Refuses an identifier that cannot be had before the object is looked at, as one that another
+/// owns is refused: the answer to a malformed object must not tell the two apart.
+async fn check_reusable(context: &mut Context<'_>, id: &str) -> Result<()> {
+    if id.is_empty() {
+        return Ok(());
+    }
+    if context.unit.object(id).await?.is_some() {
+        return Ok(());
+    }
+    check_chosen_id(id)?;
+    let removed = context.service.store.removed(id).await.map_err(from_store)?;
+    if removed { Err(refused_id(id)) } else { Ok(()) }
+}
+
+/// The object taken out of its wrapping; beside the thread that answers, where that takes long.
+async fn unwrapped(
+    context: &Context<'_>,
+    mut object: ManagedObject,
+    key: WrappingKey,
+) -> Result<ManagedObject> {
+    let version = context.version;
+    let slow = mechanism::takes_long(key.object.record());
+    let work = move || {
+        if let Some(block) = object.key_block_mut() {
+            unwrap(version, block, &key)?;
+        }
+        Ok(object)
+    };
+    if slow { context.service.aside(work).await? } else { work() }
 }
 
 /// What an imported key may do where its attributes do not say: what its type is usually for. The

@@ -4,12 +4,18 @@
 //! `Authorized`, and neither encodings nor HTTP.
 
 use kmip::enumerations::UniqueIdentifierCode as Produced;
+use kmip::identifier::UniqueIdentifier;
+use kmip::object::{KeyMaterial, KeyValue, Object};
 use kmip::operation::{Request, Response};
 
 use crate::access::{self, Grants, Role, Row};
 use crate::context::Context;
 use crate::error::Result;
 use crate::policy;
+use crate::stream::Part;
+
+/// The largest object that is copied on its way in.
+const LARGE_BYTES: usize = 65_536;
 
 /// An object that a request names, and its part in the operation.
 #[derive(Clone, Debug)]
@@ -29,6 +35,12 @@ impl Target {
     pub(crate) fn new(role: Role, id: String) -> Self {
         Self { role, id, cascade: false, unwrap: false }
     }
+}
+
+/// The one object that a request names.
+async fn subject(context: &mut Context<'_>, id: Option<&UniqueIdentifier>) -> Result<Vec<Target>> {
+    let id = context.resolve(id).await?;
+    Ok(vec![Target::new(Role::Subject, id)])
 }
 
 /// What an operation means. Its constants are its row in the tables.
@@ -120,6 +132,35 @@ handlers! {
     DiscoverVersions => discover_versions,
 }
 
+/// Whether the request is one part of a multi-part operation.
+pub(crate) fn in_parts(request: &Request) -> bool {
+    let (correlation, init, last) = match request {
+        Request::Encrypt(it) => (&it.correlation_value, it.init_indicator, it.final_indicator),
+        Request::Decrypt(it) => (&it.correlation_value, it.init_indicator, it.final_indicator),
+        _ => return false,
+    };
+    !matches!(Part::of(correlation.as_deref(), init, last), Ok(Part::Whole))
+}
+
+/// Whether the request brings an object that is large.
+pub(crate) fn is_large(request: &Request) -> bool {
+    let object = match request {
+        Request::Register(it) => &it.object,
+        Request::Import(it) => &it.object,
+        _ => return false,
+    };
+    let length = match object {
+        Object::OpaqueObject(it) => it.opaque_data_value.len(),
+        Object::Certificate(it) => it.certificate_value.len(),
+        object => match object.key_block().and_then(|block| block.key_value.as_ref()) {
+            Some(KeyValue::Wrapped(bytes)) => bytes.len(),
+            Some(KeyValue::Structure { material: KeyMaterial::Bytes(bytes), .. }) => bytes.len(),
+            _ => 0,
+        },
+    };
+    length > LARGE_BYTES
+}
+
 /// What a response sets the ID Placeholder to, and the codes that later requests call it by.
 pub(crate) fn produced(response: &Response) -> Vec<(Produced, &str)> {
     match response {
@@ -140,5 +181,32 @@ pub(crate) fn produced(response: &Response) -> Vec<(Produced, &str)> {
             _ => Vec::new(),
         },
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kmip::attribute::Attributes;
+    use kmip::enumerations::{ObjectType, OpaqueDataType};
+    use kmip::object::OpaqueObject;
+    use kmip::operation::RegisterRequest;
+
+    use super::*;
+
+    #[test]
+    fn only_large_objects_are_not_copied_to_be_tried_again() {
+        for (length, large) in [(LARGE_BYTES, false), (LARGE_BYTES + 1, true)] {
+            let object = Object::OpaqueObject(OpaqueObject {
+                opaque_data_type: OpaqueDataType(0x8000_0001),
+                opaque_data_value: vec![7; length].into(),
+            });
+            let register = Request::Register(RegisterRequest {
+                object_type: ObjectType::OpaqueObject,
+                attributes: Attributes::new(),
+                object,
+                protection_storage_masks: None,
+            });
+            assert_eq!(is_large(&register), large);
+        }
     }
 }

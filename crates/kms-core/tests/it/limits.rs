@@ -5,15 +5,17 @@ use kmip::attribute::{
     Attribute, AttributeName, Attributes, CryptographicParameters, Link, VendorAttribute,
 };
 use kmip::enumerations::{
-    BatchErrorContinuationOption as On, BlockCipherMode, LinkType, ObjectType, OpaqueDataType,
-    ResultReason, ResultStatus, RevocationReasonCode, State,
+    BatchErrorContinuationOption as On, BlockCipherMode, CryptographicAlgorithm,
+    CryptographicUsageMask, LinkType, ObjectType, OpaqueDataType, PaddingMethod, ResultReason,
+    ResultStatus, RevocationReasonCode, State,
 };
 use kmip::message::{RequestHeader, RequestItem, RequestMessage, ResponseItem};
 use kmip::object::{Object, OpaqueObject};
 use kmip::operation::{
-    AddAttributeRequest, DecryptRequest, DeleteAttributeRequest, EncryptRequest,
-    GetAttributesRequest, GetRequest, LocateRequest, RegisterRequest, Request, Response,
-    RevokeRequest, SetAttributeRequest,
+    AddAttributeRequest, CreateKeyPairRequest, DecryptRequest, DeleteAttributeRequest,
+    DestroyRequest, EncryptRequest, GetAttributesRequest, GetRequest, ImportRequest, LocateRequest,
+    ModifyAttributeRequest, RegisterRequest, RekeyRequest, Request, Response, RevokeRequest,
+    SetAttributeRequest,
 };
 use kmip::wire::{Bytes, DateTime};
 use kms_core::{Permission, Principal};
@@ -302,4 +304,236 @@ async fn streams_together_hold_back_no_more_than_is_allowed() {
     // Nobody goes on with them, and the clock being set back makes none of them live longer.
     world.clock.set(START - 1_000);
     assert!(world.ask("ann", begin()).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_user_leaves_streams_to_others() {
+    let world = World::new().await;
+    let begin = || {
+        Request::Encrypt(EncryptRequest {
+            unique_identifier: Some("key".into()),
+            data: Some(Bytes(b"text".to_vec())),
+            init_indicator: Some(true),
+            ..EncryptRequest::default()
+        })
+    };
+    world.aes("ann", "key", true).await;
+    let ann = Principal::new("ann");
+    world.service.grant(&ann, Some("key"), "bob", &[Permission::Encrypt]).await.unwrap();
+    for _ in 0..64 {
+        world.ask("ann", begin()).await.unwrap();
+    }
+    assert_eq!(world.ask("ann", begin()).await.err(), Some(ResultReason::ServerLimitExceeded));
+    assert!(world.ask("bob", begin()).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_an_operation_is_no_part_of_what_can_be_undone() {
+    let world = World::new().await;
+    world.aes("ann", "key", true).await;
+    let begin = Request::Encrypt(EncryptRequest {
+        unique_identifier: Some("key".into()),
+        data: Some(Bytes(b"text".to_vec())),
+        init_indicator: Some(true),
+        ..EncryptRequest::default()
+    });
+    let items = batch(&world, On::Undo, vec![create("new", true), begin.clone()]).await;
+    assert_eq!(items[0].status, ResultStatus::OperationUndone);
+    assert_eq!(items[1].reason, Some(ResultReason::OperationNotSupported));
+    let items = batch(&world, On::Stop, vec![create("new", true), begin]).await;
+    assert_eq!(items[1].status, ResultStatus::Success);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_mean_the_replacement_after_a_rekey() {
+    let world = World::new().await;
+    world.aes("ann", "old", true).await;
+    world.ask("ann", set("old", tag("[\"payroll\"]"))).await.unwrap();
+    let rekey = RekeyRequest { unique_identifier: Some("old".into()), ..RekeyRequest::default() };
+    let Response::Rekey(new) = world.ask("ann", Request::Rekey(rekey)).await.unwrap() else {
+        panic!("not an answer to Re-key")
+    };
+    for tags in ["[\"payroll\"]", "[\"payroll\",\"_kk\"]"] {
+        match world.ask("ann", encrypt(tags)).await {
+            Ok(Response::Encrypt(it)) => assert_eq!(it.unique_identifier, new.unique_identifier),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Where nothing else has the tags, what was replaced is still found by them.
+    world.ask("ann", set(&new.unique_identifier, tag("[\"other\"]"))).await.unwrap();
+    match world.ask("ann", encrypt("[\"payroll\"]")).await {
+        Ok(Response::Encrypt(it)) => assert_eq!(it.unique_identifier, "old"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_is_shared_with_so_many_and_no_more() {
+    let world = World::new().await;
+    world.aes("ann", "key", true).await;
+    let ann = Principal::new("ann");
+    world.service.grant(&ann, Some("key"), "bob", &[Permission::Get]).await.unwrap();
+    let world = world
+        .reopen(|database| {
+            let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9999) \
+                       INSERT INTO read_access (id, userid, permissions, mac) \
+                       SELECT 'key', 'u' || i, '[]', x'00' FROM n";
+            assert_eq!(database.execute(sql, []).unwrap(), 9_999);
+        })
+        .await;
+    let grant = |user| world.service.grant(&ann, Some("key"), user, &[Permission::Encrypt]);
+    let refused = grant("carol").await.unwrap_err();
+    assert_eq!(refused.reason, ResultReason::ServerLimitExceeded);
+    grant("bob").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_own_tags_stay_when_a_clients_are_modified() {
+    let world = World::new().await;
+    world.aes("ann", "key", true).await;
+    let modify = Request::ModifyAttribute(ModifyAttributeRequest {
+        unique_identifier: Some("key".into()),
+        current_attribute: None,
+        new_attribute: tag("[\"_sk\",\"mine\"]").into(),
+    });
+    world.ask("ann", modify).await.unwrap();
+    let locate = |text: &str| {
+        Request::Locate(LocateRequest {
+            attributes: Attributes(vec![tag(text)]),
+            ..LocateRequest::default()
+        })
+    };
+    for (text, expected) in [("[\"mine\",\"_kk\"]", 1), ("[\"_sk\"]", 0)] {
+        let Response::Locate(it) = world.ask("ann", locate(text)).await.unwrap() else {
+            panic!("not an answer to Locate")
+        };
+        assert_eq!(it.unique_identifiers.len(), expected, "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_import_does_not_tell_a_foreign_object_from_none() {
+    let world = World::new().await;
+    world.aes("bob", "foreign", true).await;
+    world.aes("ann", "removed", false).await;
+    let destroy = Request::Destroy(DestroyRequest {
+        unique_identifier: Some("removed".into()),
+        remove: Some(true),
+        ..DestroyRequest::default()
+    });
+    world.ask("ann", destroy).await.unwrap();
+    for id in ["foreign", "removed", "_reserved"] {
+        let import = Request::Import(ImportRequest {
+            unique_identifier: id.to_owned(),
+            object_type: Some(ObjectType::SymmetricKey),
+            replace_existing: Some(true),
+            key_wrap_type: None,
+            attributes: Attributes::new(),
+            object: Object::OpaqueObject(OpaqueObject {
+                opaque_data_type: OpaqueDataType(0x8000_0001),
+                opaque_data_value: vec![7].into(),
+            }),
+        });
+        let refused = world.service.perform(&Principal::new("ann"), import).await.unwrap_err();
+        assert_eq!(refused.reason, ResultReason::ObjectAlreadyExists, "{id}");
+        assert!(refused.message.contains("cannot be used"), "{}", refused.message);
+    }
+}
+
+/// Whether the answer is there without waiting for another thread.
+async fn at_once(world: &World, request: Request) -> bool {
+    let mut answer = std::pin::pin!(world.ask("ann", request));
+    let mut polls = 0_usize;
+    let answer = std::future::poll_fn(|cx| {
+        polls += 1;
+        answer.as_mut().poll(cx)
+    });
+    answer.await.unwrap();
+    polls == 1
+}
+
+#[tokio::test]
+async fn what_takes_long_is_not_computed_by_the_thread_that_answers() {
+    let world = World::new().await;
+    world.aes("ann", "key", true).await;
+    let parameters = || CryptographicParameters {
+        block_cipher_mode: Some(BlockCipherMode::ECB),
+        padding_method: Some(PaddingMethod::PKCS5),
+        ..CryptographicParameters::default()
+    };
+    for (length, expected) in [(1 << 10, true), (5 << 20, false)] {
+        let encrypt = EncryptRequest {
+            unique_identifier: Some("key".into()),
+            data: Some(Bytes(vec![7; length])),
+            cryptographic_parameters: Some(parameters()),
+            ..EncryptRequest::default()
+        };
+        assert_eq!(at_once(&world, Request::Encrypt(encrypt.clone())).await, expected, "{length}");
+        let Response::Encrypt(sealed) = world.ask("ann", Request::Encrypt(encrypt)).await.unwrap()
+        else {
+            panic!("not an answer to Encrypt")
+        };
+        let decrypt = Request::Decrypt(DecryptRequest {
+            unique_identifier: Some("key".into()),
+            data: sealed.data,
+            cryptographic_parameters: Some(parameters()),
+            ..DecryptRequest::default()
+        });
+        assert_eq!(at_once(&world, decrypt).await, expected, "{length}");
+    }
+    for (bits, expected) in [(2048, true), (3072, false)] {
+        let pair = CreateKeyPairRequest {
+            common_attributes: Some(Attributes(vec![
+                Attribute::CryptographicAlgorithm(CryptographicAlgorithm::RSA),
+                Attribute::CryptographicLength(bits),
+                Attribute::CryptographicUsageMask(CryptographicUsageMask::Unrestricted),
+                Attribute::ActivationDate(DateTime(START)),
+            ])),
+            ..CreateKeyPairRequest::default()
+        };
+        let Response::CreateKeyPair(made) =
+            world.ask("ann", Request::CreateKeyPair(pair)).await.unwrap()
+        else {
+            panic!("not an answer to Create Key Pair")
+        };
+        let Response::Encrypt(sealed) =
+            world.ask("ann", encrypt(&made.public_key_unique_identifier)).await.unwrap()
+        else {
+            panic!("not an answer to Encrypt")
+        };
+        let decrypt = Request::Decrypt(DecryptRequest {
+            unique_identifier: Some(made.private_key_unique_identifier.as_str().into()),
+            data: sealed.data,
+            ..DecryptRequest::default()
+        });
+        assert_eq!(at_once(&world, decrypt).await, expected, "{bits}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callers_mistake_is_not_the_servers_fault_whatever_the_standard_calls_it() {
+    let world = World::new().await;
+    world.aes("ann", "key", true).await;
+    let encrypt = Request::Encrypt(EncryptRequest {
+        unique_identifier: Some("key".into()),
+        data: Some(Bytes(b"text".to_vec())),
+        cryptographic_parameters: Some(CryptographicParameters {
+            block_cipher_mode: Some(BlockCipherMode::GCM),
+            tag_length: Some(5),
+            ..CryptographicParameters::default()
+        }),
+        ..EncryptRequest::default()
+    });
+    let altered = "UPDATE objects SET object = x'00' WHERE id = 'key'";
+    let ask = async |world: &World, request| {
+        let header = RequestHeader::new(Version::V2_1, 1);
+        let message = RequestMessage { header, items: vec![RequestItem::new(request)] };
+        let answer = world.service.executed(&Principal::new("ann"), message).await;
+        (answer.message.items[0].reason, answer.servers_fault)
+    };
+    let general = Some(ResultReason::GeneralFailure);
+    assert_eq!(ask(&world, encrypt.clone()).await, (general, false));
+    let world =
+        world.reopen(|database| assert_eq!(database.execute(altered, []).unwrap(), 1)).await;
+    assert_eq!(ask(&world, encrypt).await, (general, true));
 }

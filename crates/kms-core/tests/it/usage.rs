@@ -1,9 +1,9 @@
 //! Usage Limits: each use is counted, what exceeds them is refused, and what is left is told.
 
-use kmip::attribute::{Attribute, Attributes, Indexed, UsageLimits};
+use kmip::attribute::{Attribute, Attributes, CryptographicParameters, Indexed, UsageLimits};
 use kmip::enumerations::{
-    CryptographicAlgorithm, CryptographicUsageMask, KeyFormatType, ObjectType, ResultReason,
-    UsageLimitsUnit, WrappingMethod,
+    BlockCipherMode, CryptographicAlgorithm, CryptographicUsageMask, KeyFormatType, ObjectType,
+    ResultReason, UsageLimitsUnit, WrappingMethod,
 };
 use kmip::object::{EncryptionKeyInformation, KeyWrappingSpecification};
 use kmip::operation::{
@@ -123,6 +123,45 @@ async fn a_key_that_wraps_is_used_by_it() {
     };
     world.ask("ann", get()).await.unwrap();
     assert_eq!(world.ask("ann", get()).await.err(), Some(ResultReason::PermissionDenied));
+}
+
+#[tokio::test]
+async fn nonces_drawn_for_wrapping_are_counted() {
+    let world = World::new().await;
+    world.aes("ann", "wrapped", true).await;
+    for (id, mode) in [("plain", None), ("gcm", Some(BlockCipherMode::GCM))] {
+        world.aes("ann", id, true).await;
+        let parameters = CryptographicParameters {
+            block_cipher_mode: mode,
+            ..CryptographicParameters::default()
+        };
+        let get = GetRequest {
+            unique_identifier: Some("wrapped".into()),
+            key_wrapping_specification: Some(KeyWrappingSpecification {
+                wrapping_method: WrappingMethod::Encrypt,
+                encryption_key_information: Some(EncryptionKeyInformation {
+                    unique_identifier: id.into(),
+                    cryptographic_parameters: Some(parameters),
+                }),
+                mac_signature_key_information: None,
+                attribute_names: Vec::new(),
+                encoding_option: None,
+            }),
+            ..GetRequest::default()
+        };
+        world.ask("ann", Request::Get(get)).await.unwrap();
+    }
+    let mut counted = Vec::new();
+    drop(
+        world
+            .reopen(|database| {
+                let mut rows = database.prepare("SELECT id FROM usage").unwrap();
+                let rows = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
+                counted = rows.map(Result::unwrap).collect();
+            })
+            .await,
+    );
+    assert_eq!(counted, ["gcm"]);
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ pub(crate) trait Backend: Send + Sync {
     fn grant<'a>(&'a self, id: &'a str, user: &'a str) -> Answer<'a, Option<Grant>>;
     /// All grants of an object, by user.
     fn grants<'a>(&'a self, id: &'a str) -> Answer<'a, Vec<Grant>>;
+    /// How many grants an object has, counted no further than `limit`.
+    fn grant_count<'a>(&'a self, id: &'a str, limit: usize) -> Answer<'a, usize>;
     /// A user's grants by object, after a given object.
     fn granted_to(
         &self,

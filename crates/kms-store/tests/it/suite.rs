@@ -187,6 +187,9 @@ async fn grants_are_kept_and_go_with_their_object(fixture: impl Fixture) {
         store.grants("a").await.unwrap(),
         [grant("a", EVERYONE, r#"["Locate"]"#), grant("a", "bob", r#"["Encrypt"]"#)]
     );
+    for (id, limit, count) in [("a", 9, 2), ("a", 1, 1), ("b", 9, 1), ("none", 9, 0)] {
+        assert_eq!(store.grant_count(id, limit).await.unwrap(), count, "{id} {limit}");
+    }
     let ids = async |after: Option<&str>, limit| {
         let grants = store.granted_to("bob", after.map(str::to_owned), limit).await.unwrap();
         grants.into_iter().map(|grant| grant.id).collect::<Vec<_>>()

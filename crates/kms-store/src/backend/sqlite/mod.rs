@@ -177,6 +177,10 @@ impl Backend for Sqlite {
         self.read(move |connection| read::grants(connection, id))
     }
 
+    fn grant_count<'a>(&'a self, id: &'a str, limit: usize) -> Answer<'a, usize> {
+        self.read(move |connection| read::grant_count(connection, id, limit))
+    }
+
     fn granted_to(
         &self,
         user: String,

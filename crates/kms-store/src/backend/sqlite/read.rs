@@ -101,6 +101,14 @@ pub(super) fn grants(connection: &Connection, id: &str) -> Result<Vec<Grant>, Er
     convert::collect(&mut statement, [id], convert::grant)
 }
 
+pub(super) fn grant_count(connection: &Connection, id: &str, limit: usize) -> Result<usize, Error> {
+    const SQL: &str = "SELECT count(*) FROM (SELECT 1 FROM read_access WHERE id = ?1 LIMIT ?2)";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(SQL).map_err(error)?;
+    let count: i64 = statement.query_row((id, limit), |row| row.get(0)).map_err(error)?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 pub(super) fn granted_to(
     connection: &Connection,
     user: &str,

@@ -117,15 +117,13 @@ pub(super) fn due(
 /// The row as the cache has it, or a copy, perhaps without its material.
 fn take(cache: &Cache, row: &rusqlite::Row<'_>) -> Result<Arc<Cached>, Error> {
     let version: i64 = convert::get(row, column::VERSION)?;
-    match cache.known(convert::text(row, column::ID)?, version.cast_unsigned()) {
-        Some(known) => Ok(known),
-        None => {
-            let left_out = convert::get(row, column::LEFT_OUT)?;
-            let seq = convert::get(row, column::SEQ)?;
-            let row = convert::row(row)?;
-            Ok(Arc::new(if left_out { Cached::partial(seq, row) } else { Cached::new(seq, row) }))
-        }
+    if let Some(known) = cache.known(convert::text(row, column::ID)?, version.cast_unsigned()) {
+        return Ok(known);
     }
+    let left_out = convert::get(row, column::LEFT_OUT)?;
+    let seq = convert::get(row, column::SEQ)?;
+    let row = convert::row(row)?;
+    Ok(Arc::new(if left_out { Cached::partial(seq, row) } else { Cached::new(seq, row) }))
 }
 
 // Choosing a way.
