@@ -13,6 +13,12 @@ pub(crate) const HEADER_BYTES: usize = 32 << 10;
 pub(crate) const SMALL_BODY_BYTES: usize = 64 << 10;
 /// What is set aside for a body on the word of its `Content-Length` alone.
 pub(crate) const TRUSTED_BODY_BYTES: usize = 64 << 10;
+/// What grows by this factor at a time, once so much has come.
+pub(crate) const GROWTH: usize = 16;
+/// A byte string that is kept apart from the binary message around it rather than copied.
+pub(crate) const LONG_BYTES: usize = 64 << 10;
+/// The bodies that are larger than that, of all connections together.
+pub(crate) const BODIES_BYTES: usize = 512 << 20;
 /// An identifier or a user's name in a path or in a body that is not KMIP.
 pub(crate) const NAME_BYTES: usize = 1024;
 /// Objects in one piece of a listing.

@@ -14,10 +14,12 @@ use kmip::message::{self, BareError, Credential, RequestMessage, ResponseMessage
 use kmip::operation::Request;
 use kmip::{Version, tag};
 use kms_auth::{Offered, Refusal};
-use kms_core::{Error, Principal};
+use kms_core::{Error, Executed, Principal};
+use ttlv::around::{self, Gap, Long};
 use ttlv::{Encoding, Item, Spelling, TagNames, Unknown};
 
 use crate::app::App;
+use crate::limits::LONG_BYTES;
 
 /// What a route takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,31 @@ pub(crate) enum Entrance {
     Message,
 }
 
+/// What came, read to its end.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// In one piece.
+    Whole(Bytes),
+    /// Binary, with the contents of a long byte string apart from what is around them.
+    Around {
+        /// Which byte string it is.
+        long: Long,
+        /// What is around it.
+        frame: Vec<u8>,
+        /// Its contents.
+        contents: Vec<u8>,
+    },
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// In one piece.
+    Whole(Bytes),
+    /// In several, so that what is long need not be copied.
+    Pieces(Vec<Bytes>),
+}
+
 /// What goes back to the caller.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -36,7 +63,7 @@ pub(crate) struct Answer {
     /// The type of the body.
     pub(crate) content_type: &'static str,
     /// The body.
-    pub(crate) body: Bytes,
+    pub(crate) body: Content,
     /// Whose fault it is, if it is a failure.
     pub(crate) blame: Blame,
 }
@@ -67,14 +94,8 @@ impl Blame {
 
     /// What the items of an answer say.
     fn of_items(response: &ResponseMessage) -> Self {
-        let mut blame = Self::Nobody;
-        for item in response.items.iter().filter(|item| item.status != ResultStatus::Success) {
-            if item.reason == Some(ResultReason::GeneralFailure) {
-                return Self::Server;
-            }
-            blame = Self::Caller;
-        }
-        blame
+        let failed = response.items.iter().any(|item| item.status != ResultStatus::Success);
+        if failed { Self::Caller } else { Self::Nobody }
     }
 }
 
@@ -94,7 +115,8 @@ pub(crate) fn content_type(encoding: Encoding) -> &'static str {
 impl Answer {
     /// A JSON text that is no KMIP.
     pub(crate) fn json(body: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, content_type: JSON, body: body.into(), blame: Blame::Nobody }
+        let body = Content::Whole(body.into());
+        Self { status: StatusCode::OK, content_type: JSON, body, blame: Blame::Nobody }
     }
 
     /// An error in one line: `Reason: message`.
@@ -112,16 +134,16 @@ impl Answer {
                 letter => line.push(letter),
             }
         }
-        Self { status, content_type: LINE, body: line.into(), blame: Blame::of(status) }
+        let body = Content::Whole(line.into());
+        Self { status, content_type: LINE, body, blame: Blame::of(status) }
     }
 
     /// The core's error for a bare operation.
     fn operation_error(error: &Error) -> Self {
-        let status = match error.reason {
-            ResultReason::GeneralFailure if error.source.is_some() => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        let status = if error.is_servers() {
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else {
+            StatusCode::UNPROCESSABLE_ENTITY
         };
         Self::line(status, &error.recorded_reason(), &error.message)
     }
@@ -146,9 +168,8 @@ impl Answer {
         Self::line(status, "Authentication_Not_Successful", &refusal.message)
     }
 
-    fn encoded(encoding: Encoding, body: Vec<u8>, blame: Blame) -> Self {
-        let content_type = content_type(encoding);
-        Self { status: StatusCode::OK, content_type, body: body.into(), blame }
+    fn encoded(encoding: Encoding, body: Content, blame: Blame) -> Self {
+        Self { status: StatusCode::OK, content_type: content_type(encoding), body, blame }
     }
 }
 
@@ -160,16 +181,16 @@ enum Reading {
     Refused(Answer),
 }
 
-/// Answers the request in `bytes`.
+/// Answers a request.
 pub(crate) async fn answer(
     app: &App,
     entrance: Entrance,
     encoding: Encoding,
     offered: Offered<'_>,
-    bytes: &[u8],
+    question: Question,
 ) -> Answer {
     let started = Instant::now();
-    let reading = read(app, entrance, encoding, bytes);
+    let reading = read(app, entrance, encoding, question);
     // A message may bring a credential in its header, whatever the transport brought.
     let offered = Offered { password: password(&reading), ..offered };
     let principal = match authenticate(app, offered).await {
@@ -223,7 +244,9 @@ async fn perform(app: &App, principal: &Principal, request: Request, started: In
                     .map_err(|error| error.to_string())
             });
             match written {
-                Ok(()) => Answer::encoded(Encoding::Json, body, Blame::Nobody),
+                Ok(()) => {
+                    Answer::encoded(Encoding::Json, Content::Whole(body.into()), Blame::Nobody)
+                }
                 Err(error) => unwritable(&error),
             }
         }
@@ -244,11 +267,15 @@ async fn execute(
     let first = request.items.first().map(|item| item.operation);
     let batch = request.items.len() > 1;
     let limit = request.header.maximum_response_size;
-    let response = app.service.execute(principal, request).await;
+    let Executed { message: response, servers_fault } =
+        app.service.executed(principal, request).await;
     for item in &response.items {
         app.metrics.operation(item.operation, item.status == ResultStatus::Success);
     }
-    let answer = write(encoding, version, response, limit);
+    let mut answer = write(encoding, version, response, limit);
+    if servers_fault {
+        answer.blame = Blame::Server;
+    }
     app.metrics.took(first, batch, started.elapsed());
     answer
 }
@@ -261,14 +288,17 @@ fn write(
     limit: Option<i32>,
 ) -> Answer {
     let blame = Blame::of_items(&response);
-    let body = match encode(encoding, version, &response) {
-        Ok(body) => body,
+    let written = match encode(encoding, version, &response) {
+        Ok(written) => written,
         Err(error) => return unwritable(&error),
     };
     let allowed = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let length = if limit.is_some() { size(encoding, version, &response, &body) } else { 0 };
+    let length = if limit.is_some() { size(encoding, version, &response, &written) } else { 0 };
     if length <= allowed {
-        return Answer::encoded(encoding, body, blame);
+        return match written.join(&mut response) {
+            Some(body) => Answer::encoded(encoding, body, blame),
+            None => unwritable("the long data is not where it was left out"),
+        };
     }
     for item in &mut response.items {
         item.status = ResultStatus::OperationFailed;
@@ -277,31 +307,89 @@ fn write(
         item.response = None;
     }
     match encode(encoding, version, &response) {
-        Ok(body) => Answer::encoded(encoding, body, Blame::Caller),
+        Ok(written) => {
+            Answer::encoded(encoding, Content::Whole(written.bytes.into()), Blame::Caller)
+        }
         Err(error) => unwritable(&error),
     }
 }
 
 /// The size that a Maximum Response Size is about: that of the message in binary, in whatever
 /// encoding it travels. The standard's cases in XML and JSON count so.
-fn size(encoding: Encoding, version: Version, response: &ResponseMessage, body: &[u8]) -> usize {
-    match encoding {
-        Encoding::Binary => body.len(),
-        _ => encode(Encoding::Binary, version, response).map_or(body.len(), |binary| binary.len()),
+fn size(
+    encoding: Encoding,
+    version: Version,
+    response: &ResponseMessage,
+    written: &Written,
+) -> usize {
+    if encoding == Encoding::Binary {
+        return written.length();
     }
+    let binary = encode(Encoding::Binary, version, response);
+    binary.map_or(written.length(), |binary| binary.length())
+}
+
+/// A message as it is written; in binary, without long data.
+struct Written {
+    bytes: Vec<u8>,
+    gaps: Vec<Gap>,
+}
+
+impl Written {
+    fn length(&self) -> usize {
+        self.bytes.len() + self.gaps.iter().map(|gap| gap.length).sum::<usize>()
+    }
+
+    /// The whole, with the long data taken from `response`; none where they do not fit together.
+    fn join(self, response: &mut ResponseMessage) -> Option<Content> {
+        if self.gaps.is_empty() {
+            return Some(Content::Whole(self.bytes.into()));
+        }
+        let frame = Bytes::from(self.bytes);
+        let mut pieces = Vec::with_capacity(1 + 2 * self.gaps.len());
+        let mut gaps = self.gaps.iter().peekable();
+        pieces.push(frame.slice(..gaps.peek()?.at));
+        let answers = response.items.iter_mut().filter_map(|item| item.response.as_mut());
+        for data in answers.filter_map(|it| it.data_mut()).filter(|data| is_long(data)) {
+            let gap = gaps.next()?;
+            let mut data = std::mem::take(&mut data.0);
+            if data.len() != gap.length {
+                return None;
+            }
+            let after = frame.slice(gap.at..gaps.peek().map_or(frame.len(), |next| next.at));
+            // A short end goes out with the data, where there is room for it.
+            if data.capacity() - data.len() >= after.len() {
+                data.extend_from_slice(&after);
+                pieces.push(data.into());
+            } else {
+                pieces.extend([data.into(), after]);
+            }
+        }
+        gaps.next().is_none().then_some(Content::Pieces(pieces))
+    }
+}
+
+fn is_long(data: &[u8]) -> bool {
+    data.len() >= LONG_BYTES
 }
 
 fn encode(
     encoding: Encoding,
     version: Version,
     response: &ResponseMessage,
-) -> Result<Vec<u8>, String> {
+) -> Result<Written, String> {
     let item = message::write(response, version).map_err(|error| error.to_string())?;
-    let mut body = Vec::with_capacity(512);
-    encoding
-        .encode(&item, &tag::Names, Spelling::Profile, &mut body)
-        .map_err(|error| error.to_string())?;
-    Ok(body)
+    let mut bytes = Vec::with_capacity(512);
+    let mut answers = response.items.iter().filter_map(|item| item.response.as_ref());
+    let long = encoding == Encoding::Binary
+        && answers.any(|response| response.data().is_some_and(|data| is_long(data)));
+    let gaps = if long {
+        around::encode(&item, tag::Data, LONG_BYTES, &mut bytes)
+    } else {
+        let written = encoding.encode(&item, &tag::Names, Spelling::Profile, &mut bytes);
+        written.map(|()| Vec::new())
+    };
+    Ok(Written { gaps: gaps.map_err(|error| error.to_string())?, bytes })
 }
 
 /// We made an answer that cannot be spelt: our mistake, and the caller cannot mend it.
@@ -311,13 +399,22 @@ fn unwritable(error: &str) -> Answer {
     Answer::line(status, "General_Failure", "the server could not write its answer; see its log")
 }
 
-fn read(app: &App, entrance: Entrance, encoding: Encoding, bytes: &[u8]) -> Reading {
+fn read(app: &App, entrance: Entrance, encoding: Encoding, question: Question) -> Reading {
     // Clients of bare operations send fields that are nobody's; in a message that is an error.
     let unknown = match entrance {
         Entrance::Operation => Unknown::Skip,
         Entrance::Message => Unknown::Refuse,
     };
-    let item = match encoding.decode(bytes, &tag::Names, &app.limits.ttlv(), unknown) {
+    let limits = app.limits.ttlv();
+    let mut kept;
+    let decoded = match question {
+        Question::Whole(ref bytes) => encoding.decode(bytes, &tag::Names, &limits, unknown),
+        Question::Around { long, frame, contents } => {
+            kept = frame;
+            long.decode(&mut kept, contents, &limits)
+        }
+    };
+    let item = match decoded {
         Ok(item) => item,
         Err(error) => return Reading::Refused(undecodable(app, entrance, encoding, &error)),
     };

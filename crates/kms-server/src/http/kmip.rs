@@ -10,10 +10,10 @@ use hyper::{Request, StatusCode};
 use ttlv::Encoding;
 
 use super::offered;
-use super::reply::{Problem, collect};
+use super::reply::{Problem, collect, collect_binary};
 use crate::app::App;
 use crate::connection::{Phase, Watch};
-use crate::wire::{self, Answer, Entrance};
+use crate::wire::{self, Answer, Entrance, Question};
 
 /// Answers a request on one of the KMIP routes.
 pub(super) async fn post(
@@ -24,6 +24,9 @@ pub(super) async fn post(
     request: Request<Incoming>,
 ) -> Answer {
     let (parts, body) = request.into_parts();
+    // Kept until the request is answered.
+    let mut room = None;
+    let body = app.bodies.admit(body, app.limits.body, &mut room);
     let Some(encoding) = encoding(&parts.headers, entrance) else {
         let text = match entrance {
             Entrance::Operation => "send JSON as application/json; binary and XML go to /kmip",
@@ -33,13 +36,18 @@ pub(super) async fn post(
         };
         return Answer::line(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported content type", text);
     };
-    let bytes = match collect(body, app.limits.body).await {
-        Ok(bytes) => bytes,
+    let limit = app.limits.body;
+    let collected = match encoding {
+        Encoding::Binary => collect_binary(body, limit).await,
+        Encoding::Json | Encoding::Xml => collect(body, limit).await.map(Question::Whole),
+    };
+    let question = match collected {
+        Ok(question) => question,
         Err(Problem::TooLarge) => return wire::too_large(app, entrance, encoding),
         Err(Problem::CutOff) => return wire::cut_off(app, entrance, encoding),
     };
     watch.enter(Phase::Work);
-    wire::answer(app, entrance, encoding, offered(&parts.headers, peer), &bytes).await
+    wire::answer(app, entrance, encoding, offered(&parts.headers, peer), question).await
 }
 
 /// What the content type says; its parameters, such as a character set, say nothing more.

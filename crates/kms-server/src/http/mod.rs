@@ -8,6 +8,7 @@ mod health;
 mod kmip;
 mod objects;
 mod reply;
+mod room;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use kms_core::Principal;
 use tower::ServiceExt;
 
 use self::reply::{Payload, collect};
+pub(crate) use self::room::Bodies;
 use crate::app::App;
 use crate::connection::{Phase, Watch};
 use crate::limits::{NAME_BYTES, SMALL_BODY_BYTES};
@@ -142,7 +144,7 @@ impl Link {
         let (mut response, blame) = if let Some(entrance) = hot {
             let answer = kmip::post(&parts.app, &parts.watch, parts.peer, entrance, request).await;
             let blame = answer.blame;
-            (reply::answer(answer, Payload::whole), blame)
+            (reply::answer(answer, Payload::from), blame)
         } else {
             // The router's future is large, and rare beside the other.
             let response = Box::pin(self.clone().route(request)).await;

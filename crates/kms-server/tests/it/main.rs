@@ -5,6 +5,7 @@
 mod exchanges;
 mod life;
 mod limits;
+mod long;
 mod malformed;
 mod observed;
 mod routes;
