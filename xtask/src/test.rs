@@ -211,6 +211,8 @@ fn production() -> Result<Count> {
     print!("{said}");
     let nothing_made = std::fs::read_dir(&directory)?.next().is_none();
     std::fs::remove_dir_all(&directory)?;
+    // Tests that are run by hand afterwards find the server that they expect again.
+    run::must(run::cargo(["build", "--workspace", "--bins", "--quiet"]).args(FEATURES))?;
     // The code for configuration: docs/reference/exit-codes.md.
     let refused = output.status.code() == Some(2) && said.contains("--features dev");
     Ok(one(refused && nothing_made))
