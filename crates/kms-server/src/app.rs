@@ -9,6 +9,7 @@ use kms_store::Store;
 
 use crate::connection::Registry;
 use crate::facts::Facts;
+use crate::http::Bodies;
 use crate::limits::Limits;
 use crate::observe::RequestIds;
 use crate::observe::metrics::Metrics;
@@ -23,6 +24,8 @@ pub(crate) struct App {
     pub(crate) authentication: Authentication,
     /// The bounds.
     pub(crate) limits: Limits,
+    /// The room for large bodies.
+    pub(crate) bodies: Bodies,
     /// The numbers.
     pub(crate) metrics: Metrics,
     /// The open connections.

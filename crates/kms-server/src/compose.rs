@@ -16,7 +16,8 @@ use kms_store::Store;
 use crate::app::App;
 use crate::connection::Registry;
 use crate::facts::FACTS;
-use crate::limits::Limits;
+use crate::http::Bodies;
+use crate::limits::{BODIES_BYTES, Limits};
 use crate::observe::metrics::Metrics;
 use crate::observe::{self, RequestIds};
 use crate::report::Report;
@@ -77,6 +78,7 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         store,
         authentication: Authentication::new(Vec::new()),
         limits,
+        bodies: Bodies::new(BODIES_BYTES),
         metrics: Metrics::new(),
         registry: Registry::new(limits),
         ids: RequestIds::new(),
