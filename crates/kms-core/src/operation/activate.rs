@@ -3,7 +3,7 @@
 use kmip::enumerations::State;
 use kmip::operation::{ActivateRequest, ActivateResponse};
 
-use super::{Operation, Target};
+use super::{Operation, Target, subject};
 use crate::access::{Grants, Needs, Role, Row, role};
 use crate::attribute_rules;
 use crate::context::Context;
@@ -22,8 +22,7 @@ impl Operation for Activate {
         context: &mut Context<'_>,
         request: &ActivateRequest,
     ) -> Result<Vec<Target>> {
-        let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target::new(Role::Subject, id)])
+        subject(context, request.unique_identifier.as_ref()).await
     }
 
     async fn run(

@@ -2,7 +2,7 @@
 
 use kmip::operation::{AddAttributeRequest, AddAttributeResponse};
 
-use super::{Operation, Target};
+use super::{Operation, Target, subject};
 use crate::access::{ANY_STATE, Grants, Needs, Role, Row, role};
 use crate::attribute_rules;
 use crate::context::Context;
@@ -23,8 +23,7 @@ impl Operation for AddAttribute {
         context: &mut Context<'_>,
         request: &AddAttributeRequest,
     ) -> Result<Vec<Target>> {
-        let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target::new(Role::Subject, id)])
+        subject(context, request.unique_identifier.as_ref()).await
     }
 
     async fn run(

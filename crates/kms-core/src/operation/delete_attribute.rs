@@ -7,8 +7,8 @@ use kmip::operation::{DeleteAttributeRequest, DeleteAttributeResponse};
 
 use super::add_attribute::WRITE_ATTRIBUTES;
 use super::modify_attribute::index;
-use super::{Operation, Target};
-use crate::access::{Grants, Role, Row, role};
+use super::{Operation, Target, subject};
+use crate::access::{Grants, Row, role};
 use crate::attribute_rules::{self, Which};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -25,8 +25,7 @@ impl Operation for DeleteAttribute {
         context: &mut Context<'_>,
         request: &DeleteAttributeRequest,
     ) -> Result<Vec<Target>> {
-        let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target::new(Role::Subject, id)])
+        subject(context, request.unique_identifier.as_ref()).await
     }
 
     async fn run(

@@ -4,8 +4,8 @@ use kmip::attribute::AttributeName;
 use kmip::operation::{GetAttributeListRequest, GetAttributeListResponse};
 
 use super::get_attributes::READ_ATTRIBUTES;
-use super::{Operation, Target};
-use crate::access::{Grants, Role, Row, role};
+use super::{Operation, Target, subject};
+use crate::access::{Grants, Row, role};
 use crate::attribute_rules::view;
 use crate::context::Context;
 use crate::error::Result;
@@ -22,8 +22,7 @@ impl Operation for GetAttributeList {
         context: &mut Context<'_>,
         request: &GetAttributeListRequest,
     ) -> Result<Vec<Target>> {
-        let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target::new(Role::Subject, id)])
+        subject(context, request.unique_identifier.as_ref()).await
     }
 
     async fn run(

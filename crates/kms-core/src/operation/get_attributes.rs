@@ -3,7 +3,7 @@
 use kmip::attribute::AttributeName;
 use kmip::operation::{GetAttributesRequest, GetAttributesResponse};
 
-use super::{Operation, Target};
+use super::{Operation, Target, subject};
 use crate::access::{ANY_STATE, Grants, Needs, Permission, Role, Row, role};
 use crate::attribute_rules::{OWN_VENDOR, chosen, meant, owner_attribute};
 use crate::context::Context;
@@ -26,8 +26,7 @@ impl Operation for GetAttributes {
         context: &mut Context<'_>,
         request: &GetAttributesRequest,
     ) -> Result<Vec<Target>> {
-        let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target::new(Role::Subject, id)])
+        subject(context, request.unique_identifier.as_ref()).await
     }
 
     async fn run(

@@ -4,8 +4,8 @@ use kmip::Version;
 use kmip::operation::{ModifyAttributeRequest, ModifyAttributeResponse};
 
 use super::add_attribute::WRITE_ATTRIBUTES;
-use super::{Operation, Target};
-use crate::access::{Grants, Role, Row, role};
+use super::{Operation, Target, subject};
+use crate::access::{Grants, Row, role};
 use crate::attribute_rules::{self, Which};
 use crate::context::Context;
 use crate::error::Result;
@@ -22,8 +22,7 @@ impl Operation for ModifyAttribute {
         context: &mut Context<'_>,
         request: &ModifyAttributeRequest,
     ) -> Result<Vec<Target>> {
-        let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target::new(Role::Subject, id)])
+        subject(context, request.unique_identifier.as_ref()).await
     }
 
     async fn run(

@@ -8,7 +8,7 @@ use kmip::stored::StoredRecord;
 use kmip::wire::{DateTime, Interval};
 
 use super::create::{forget_form, link, note_generated, store_in, symmetric_key};
-use super::{Operation, Target};
+use super::{Operation, Target, subject};
 use crate::access::{Grants, Needs, Permission, Role, Row, role};
 use crate::attribute_rules::{self, Origin, admit, take_chosen_id};
 use crate::context::{Context, new_id};
@@ -53,8 +53,7 @@ impl Operation for Rekey {
     const CREATES: bool = true;
 
     async fn targets(context: &mut Context<'_>, request: &RekeyRequest) -> Result<Vec<Target>> {
-        let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target::new(Role::Subject, id)])
+        subject(context, request.unique_identifier.as_ref()).await
     }
 
     async fn run(

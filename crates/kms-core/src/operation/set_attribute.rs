@@ -3,8 +3,8 @@
 use kmip::operation::{SetAttributeRequest, SetAttributeResponse};
 
 use super::add_attribute::WRITE_ATTRIBUTES;
-use super::{Operation, Target};
-use crate::access::{Grants, Role, Row, role};
+use super::{Operation, Target, subject};
+use crate::access::{Grants, Row, role};
 use crate::attribute_rules;
 use crate::context::Context;
 use crate::error::Result;
@@ -21,8 +21,7 @@ impl Operation for SetAttribute {
         context: &mut Context<'_>,
         request: &SetAttributeRequest,
     ) -> Result<Vec<Target>> {
-        let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        Ok(vec![Target::new(Role::Subject, id)])
+        subject(context, request.unique_identifier.as_ref()).await
     }
 
     async fn run(
