@@ -19,6 +19,8 @@ pub(crate) const GROWTH: usize = 16;
 pub(crate) const LONG_BYTES: usize = 64 << 10;
 /// The bodies that are larger than that, of all connections together.
 pub(crate) const BODIES_BYTES: usize = 512 << 20;
+/// The longest text that is decoded by the thread that answers, which many connections share.
+pub(crate) const QUICK_BYTES: usize = 4 << 20;
 /// An identifier or a user's name in a path or in a body that is not KMIP.
 pub(crate) const NAME_BYTES: usize = 1024;
 /// Objects in one piece of a listing.

@@ -5,6 +5,7 @@
 //! what an operation means is the core's.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use ttlv::around::{self, Gap, Long};
 use ttlv::{Encoding, Item, Spelling, TagNames, Unknown};
 
 use crate::app::App;
-use crate::limits::LONG_BYTES;
+use crate::limits::{LONG_BYTES, QUICK_BYTES};
 
 /// What a route takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,17 @@ pub(crate) enum Question {
         /// Its contents.
         contents: Vec<u8>,
     },
+}
+
+impl Question {
+    /// Whether reading it takes milliseconds.
+    fn takes_long(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.len() > QUICK_BYTES,
+            // What is long in it is taken as it is.
+            Self::Around { frame, .. } => frame.len() > QUICK_BYTES,
+        }
+    }
 }
 
 /// The body of an answer.
@@ -183,14 +195,24 @@ enum Reading {
 
 /// Answers a request.
 pub(crate) async fn answer(
-    app: &App,
+    app: &Arc<App>,
     entrance: Entrance,
     encoding: Encoding,
     offered: Offered<'_>,
     question: Question,
 ) -> Answer {
     let started = Instant::now();
-    let reading = read(app, entrance, encoding, question);
+    let reading = if question.takes_long() {
+        let owned = Arc::clone(app);
+        let aside = move || read(&owned, entrance, encoding, question);
+        // Boxed, like all that is rare: what every request carries along stays small.
+        match Box::pin(app.service.aside(aside)).await {
+            Ok(reading) => reading,
+            Err(error) => return Answer::operation_error(&error),
+        }
+    } else {
+        read(app, entrance, encoding, question)
+    };
     // A message may bring a credential in its header, whatever the transport brought.
     let offered = Offered { password: password(&reading), ..offered };
     let principal = match authenticate(app, offered).await {

@@ -66,7 +66,8 @@ async fn whole(
         return opened(context.vault(), version, &keys, request);
     }
     let vault = Arc::clone(&context.service.vault);
-    context.service.aside(move || opened(&vault, version, &keys, request)).await?
+    // Boxed, since it is rare: what every request carries along stays small.
+    Box::pin(context.service.aside(move || opened(&vault, version, &keys, request))).await?
 }
 
 /// What the data is in the clear.

@@ -160,7 +160,8 @@ async fn whole(
         let response = sealed(&vault, version, &keys, (&choice, &request), (data, made))?;
         Ok((response, keys))
     };
-    let (response, keys) = context.service.aside(aside).await??;
+    // Boxed, since it is rare: what every request carries along stays small.
+    let (response, keys) = Box::pin(context.service.aside(aside)).await??;
     context.service.count_use(keys.subject.object(), length, 1).await?;
     Ok(response)
 }

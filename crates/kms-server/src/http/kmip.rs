@@ -3,6 +3,7 @@
 //! Knows nothing of what is in the body.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
@@ -17,7 +18,7 @@ use crate::wire::{self, Answer, Entrance, Question};
 
 /// Answers a request on one of the KMIP routes.
 pub(super) async fn post(
-    app: &App,
+    app: &Arc<App>,
     watch: &Watch,
     peer: SocketAddr,
     entrance: Entrance,

@@ -37,6 +37,19 @@ fn a_body_over_the_limit_is_413_in_kind() {
 }
 
 #[test]
+fn a_body_that_is_read_aside_is_answered_like_another() {
+    let server = super::server();
+    let mut connection = server.connect();
+    let padded = |text: &str| format!("{}{text}", " ".repeat(5 << 20)).into_bytes();
+    for (text, status) in [(r#"{"tag":"Query","value":[]}"#, 200), ("{", 422)] {
+        for body in [text.as_bytes().to_vec(), padded(text)] {
+            let answer = connection.post("/kmip/2_1", "application/json", &body);
+            assert_eq!(answer.status, status, "{}", answer.text());
+        }
+    }
+}
+
+#[test]
 fn a_length_that_is_a_lie_takes_no_memory() {
     let server = builder().argument("--max-body-size=1GiB").start();
     let before = memory(&server);
