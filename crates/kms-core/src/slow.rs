@@ -83,11 +83,31 @@ impl Aside {
     }
 }
 
-fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
-    // On Linux the priority is the thread's own. A system that refuses only makes this less polite.
+/// The calling thread runs only where nothing else wants to. A system that refuses only makes slow
+/// work less polite.
+fn step_back() {
+    // On Linux the niceness is the thread's own.
     if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!(%error, "slow work keeps the normal priority");
+        tracing::debug!(%error, "slow work keeps the normal niceness");
     }
+    // A nice thread still finishes its slice, some milliseconds, before it makes way; an idle one
+    // makes way at once.
+    #[cfg(target_os = "linux")]
+    {
+        use thread_priority::unix::{
+            NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+            thread_native_id,
+        };
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let lowest = thread_priority::ThreadPriority::Min;
+        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), lowest, idle) {
+            tracing::debug!(?error, "slow work keeps the normal scheduling");
+        }
+    }
+}
+
+fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+    step_back();
     loop {
         let job = match queue.lock() {
             Ok(queue) => queue.recv(),

@@ -9,7 +9,7 @@ use super::create::{forget_form, link, note_generated, store_in};
 use super::{Operation, Target};
 use crate::access::{Grants, Row};
 use crate::attribute_rules::{Origin, admit, check_count, take_chosen_id};
-use crate::context::{Context, check_chosen_id, new_id};
+use crate::context::{Context, new_id};
 use crate::error::{Error, Result};
 use crate::material::{NewObject, new_object};
 use crate::mechanism::{self, Pair, PairKind};
@@ -103,16 +103,14 @@ pub(super) fn merged(common: Option<&Attributes>, own: Attributes) -> Result<Att
     Ok(all)
 }
 
-/// Gives both halves their identifiers: the chosen ones, or random ones.
+/// Gives both halves their identifiers: the chosen ones; else a random one to the private key, and
+/// the private key's with a suffix to the public key, as the recorded clients know it. The two stand
+/// side by side in the database.
 pub(super) fn name_halves(private: &mut Half, public: &mut Half) -> Result<()> {
-    if public.id.is_empty() && !private.id.is_empty() {
-        check_chosen_id(&private.id)?;
-        public.id = format!("{}{PUBLIC_SUFFIX}", private.id);
-    }
-    for half in [private, public] {
-        let chosen = Some(std::mem::take(&mut half.id)).filter(|id| !id.is_empty());
-        half.id = new_id(chosen)?;
-    }
+    let chosen = |half: &mut Half| Some(std::mem::take(&mut half.id)).filter(|id| !id.is_empty());
+    private.id = new_id(chosen(private))?;
+    let beside = format!("{}{PUBLIC_SUFFIX}", private.id);
+    public.id = new_id(chosen(public).or(Some(beside)))?;
     Ok(())
 }
 

@@ -440,8 +440,21 @@ async fn a_malformed_import_does_not_tell_a_foreign_object_from_none() {
     }
 }
 
-/// Whether the answer is there without waiting for another thread.
+/// How often a request is asked that should wait for another thread: on a busy machine the other
+/// may be done before this one looks.
+const TRIES: usize = 20;
+
+/// Whether the answer is always there without waiting for another thread.
 async fn at_once(world: &World, request: Request) -> bool {
+    for _ in 0..TRIES {
+        if !answered_at_once(world, request.clone()).await {
+            return false;
+        }
+    }
+    true
+}
+
+async fn answered_at_once(world: &World, request: Request) -> bool {
     let mut answer = std::pin::pin!(world.ask("ann", request));
     let mut polls = 0_usize;
     let answer = std::future::poll_fn(|cx| {
