@@ -194,7 +194,7 @@ pub struct KeyBlock {
     /// Its length in bits.
     pub cryptographic_length: Option<i32>,
     /// How it is wrapped.
-    pub key_wrapping_data: Option<KeyWrappingData>,
+    pub key_wrapping_data: Option<Box<KeyWrappingData>>,
 }
 
 impl KeyBlock {

@@ -75,7 +75,7 @@ pub struct StoredHeader {
     /// Its length in bits.
     pub cryptographic_length: Option<i32>,
     /// How it is wrapped.
-    pub key_wrapping_data: Option<KeyWrappingData>,
+    pub key_wrapping_data: Option<Box<KeyWrappingData>>,
     /// What a secret is.
     pub secret_data_type: Option<SecretDataType>,
     /// What opaque bytes are.

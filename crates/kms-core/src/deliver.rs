@@ -179,7 +179,7 @@ fn wrap(
     let parameters = information.and_then(|it| it.cryptographic_parameters.as_ref());
     let wrapped = mechanism::wrap(&key.material, key.algorithm, parameters, plain.expose())?;
     block.key_value = Some(KeyValue::Wrapped(Bytes(wrapped)));
-    block.key_wrapping_data = Some(KeyWrappingData {
+    block.key_wrapping_data = Some(Box::new(KeyWrappingData {
         wrapping_method: specification.wrapping_method,
         encryption_key_information: Some(EncryptionKeyInformation {
             unique_identifier: key.id.clone().into(),
@@ -189,7 +189,7 @@ fn wrap(
         mac_signature: None,
         iv_counter_nonce: None,
         encoding_option: specification.encoding_option,
-    });
+    }));
     Ok(())
 }
 

@@ -14,7 +14,7 @@ pub struct EncryptRequest {
     /// The key; the batch's placeholder where absent.
     pub unique_identifier: Option<UniqueIdentifier>,
     /// How; the key's own parameters where absent.
-    pub cryptographic_parameters: Option<CryptographicParameters>,
+    pub cryptographic_parameters: Option<Box<CryptographicParameters>>,
     /// The plaintext.
     pub data: Option<Bytes>,
     /// The initialization vector, counter or nonce.

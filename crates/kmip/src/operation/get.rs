@@ -21,7 +21,7 @@ pub struct GetRequest {
     /// The form of an elliptic curve point wanted.
     pub key_compression_type: Option<KeyCompressionType>,
     /// How to wrap it.
-    pub key_wrapping_specification: Option<KeyWrappingSpecification>,
+    pub key_wrapping_specification: Option<Box<KeyWrappingSpecification>>,
 }
 
 /// The object.

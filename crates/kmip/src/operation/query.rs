@@ -38,7 +38,7 @@ pub struct QueryResponse {
     /// The vendor.
     pub vendor_identification: Option<String>,
     /// The server.
-    pub server_information: Option<ServerInformation>,
+    pub server_information: Option<Box<ServerInformation>>,
     /// The namespaces of application-specific information.
     #[kmip(tag = ApplicationNamespace)]
     pub application_namespaces: Vec<String>,

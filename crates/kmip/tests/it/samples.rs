@@ -240,7 +240,7 @@ pub(crate) fn block(format: e::KeyFormatType, value: KeyValue) -> KeyBlock {
 fn wrapped() -> KeyBlock {
     KeyBlock {
         key_compression_type: Some(e::KeyCompressionType::ECPublicKeyTypeUncompressed),
-        key_wrapping_data: Some(KeyWrappingData {
+        key_wrapping_data: Some(Box::new(KeyWrappingData {
             wrapping_method: e::WrappingMethod::EncryptThenMACSign,
             encryption_key_information: Some(EncryptionKeyInformation {
                 unique_identifier: "kek".into(),
@@ -253,7 +253,7 @@ fn wrapped() -> KeyBlock {
             mac_signature: Some(bytes(20)),
             iv_counter_nonce: Some(bytes(12)),
             encoding_option: Some(e::EncodingOption::NoEncoding),
-        }),
+        })),
         ..block(e::KeyFormatType::Raw, KeyValue::Wrapped(bytes(40)))
     }
 }
@@ -437,7 +437,7 @@ fn other_requests() -> Vec<Request> {
         .into(),
         o::EncryptRequest {
             unique_identifier: Some(id()),
-            cryptographic_parameters: Some(parameters()),
+            cryptographic_parameters: Some(Box::new(parameters())),
             data: Some(bytes(64)),
             iv_counter_nonce: Some(bytes(12)),
             correlation_value: Some(bytes(8)),
@@ -493,7 +493,7 @@ fn large_requests() -> Vec<Request> {
             key_format_type: Some(e::KeyFormatType::PKCS_8),
             key_wrap_type: Some(e::KeyWrapType::NotWrapped),
             key_compression_type: Some(e::KeyCompressionType::ECPublicKeyTypeUncompressed),
-            key_wrapping_specification: Some(specification()),
+            key_wrapping_specification: Some(Box::new(specification())),
         }
         .into(),
         o::GetRequest {
@@ -501,7 +501,7 @@ fn large_requests() -> Vec<Request> {
             key_format_type: Some(e::KeyFormatType::PKCS_8),
             key_wrap_type: Some(e::KeyWrapType::AsRegistered),
             key_compression_type: None,
-            key_wrapping_specification: Some(specification()),
+            key_wrapping_specification: Some(Box::new(specification())),
         }
         .into(),
         o::LocateRequest {
@@ -625,11 +625,11 @@ fn query() -> o::QueryResponse {
         operations: e::Operation::ALL.to_vec(),
         object_types: e::ObjectType::ALL.to_vec(),
         vendor_identification: Some(text("vendor")),
-        server_information: Some(o::ServerInformation {
+        server_information: Some(Box::new(o::ServerInformation {
             server_name: Some(text("server")),
             alternate_failover_endpoints: vec![text("a"), text("b")],
             ..o::ServerInformation::default()
-        }),
+        })),
         application_namespaces: vec![text("ssl")],
         extension_information: vec![o::ExtensionInformation {
             extension_name: text("Cascade"),

@@ -81,7 +81,7 @@ async fn unwrapped(client: &Client, key: &Object, header: &Header) -> Result<Sec
         .map_err(|error| Error::new(Kind::Integrity, error.to_string()))?;
     let request = DecryptRequest {
         unique_identifier: Some(key.identifier()),
-        cryptographic_parameters: Some(data_key::parameters(header.wrapping)),
+        cryptographic_parameters: Some(Box::new(data_key::parameters(header.wrapping))),
         data: some(&header.wrapped),
         iv_counter_nonce: some(&header.nonce),
         authenticated_encryption_tag: some(&header.tag),

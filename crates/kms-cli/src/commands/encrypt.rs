@@ -87,7 +87,7 @@ async fn wrapped(
         .map_err(|error| Error::unexpected(error.to_string()))?;
     let request = EncryptRequest {
         unique_identifier: Some(UniqueIdentifier::Id(facts.id.clone())),
-        cryptographic_parameters: Some(data_key::parameters(wrapping)),
+        cryptographic_parameters: Some(Box::new(data_key::parameters(wrapping))),
         data: Some(data_key::secret(file_key)),
         authenticated_encryption_additional_data: data_key::bound(wrapping, binding),
         ..EncryptRequest::default()

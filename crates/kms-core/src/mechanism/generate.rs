@@ -174,16 +174,14 @@ fn check_curve(algorithm: Algorithm, curve: Curve, bits: Option<i32>) -> Result<
 /// Makes a key pair: RSA's on the queue of slow work, a curve's at once.
 pub(crate) async fn generate_pair(context: &Context<'_>, kind: PairKind) -> Result<Pair> {
     match kind {
-        PairKind::Rsa(bits) => {
-            let made = context.service.slow.run(move || rsa::generate(bits)).await?;
-            let der = made.map_err(failure)?;
-            rsa_pair(&der)
-        }
+        PairKind::Rsa(bits) => context.service.slow.run(move || rsa_pair(bits)).await?,
         PairKind::Ec(curve) => ec_pair(curve),
     }
 }
 
-fn rsa_pair(der: &Secret) -> Result<Pair> {
+fn rsa_pair(bits: usize) -> Result<Pair> {
+    let der = rsa::generate(bits).map_err(failure)?;
+    // Reading it checks it, which takes milliseconds.
     let private = PrivateKey::parse(PrivateFormat::Pkcs8, der.expose()).map_err(failure)?;
     pair(private, Format::PKCS_1, Format::PKCS_1)
 }

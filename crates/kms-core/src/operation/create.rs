@@ -165,7 +165,7 @@ fn wrap_at_rest(object: &mut ManagedObject, key: &WrappingKey) -> Result<()> {
     };
     let wrapped = mechanism::wrap(&key.material, key.algorithm, Some(&parameters), plain)?;
     block.key_value = Some(KeyValue::Wrapped(Bytes(wrapped)));
-    block.key_wrapping_data = Some(KeyWrappingData {
+    block.key_wrapping_data = Some(Box::new(KeyWrappingData {
         wrapping_method: WrappingMethod::Encrypt,
         encryption_key_information: Some(EncryptionKeyInformation {
             unique_identifier: key.id.as_str().into(),
@@ -175,7 +175,7 @@ fn wrap_at_rest(object: &mut ManagedObject, key: &WrappingKey) -> Result<()> {
         mac_signature: None,
         iv_counter_nonce: None,
         encoding_option: Some(EncodingOption::NoEncoding),
-    });
+    }));
     Ok(())
 }
 

@@ -80,7 +80,7 @@ fn opened(
     let Bytes(mut data) = request.data.ok_or_else(missing_data)?;
     let subject = &keys.subject;
     let own_iv = given(request.iv_counter_nonce.as_ref());
-    let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
+    let choice = keys.choose(request.cryptographic_parameters.as_deref(), own_iv)?;
     let iv = choice.needed_iv(own_iv)?;
     let aad = given(request.authenticated_encryption_additional_data.as_ref());
     let sides = Sides { iv, aad: aad.unwrap_or_default() };
@@ -118,7 +118,7 @@ fn first(
 ) -> Result<DecryptResponse> {
     let subject = &keys.subject;
     let own_iv = given(request.iv_counter_nonce.as_ref());
-    let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
+    let choice = keys.choose(request.cryptographic_parameters.as_deref(), own_iv)?;
     if choice.authenticates() && tag_ends_data(context.version) {
         return Err(Error::new(
             ResultReason::FeatureNotSupported,

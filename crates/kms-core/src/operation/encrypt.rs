@@ -145,7 +145,7 @@ async fn whole(
     let Bytes(data) = request.data.take().ok_or_else(missing_data)?;
     let length = data.len();
     let own_iv = given(request.iv_counter_nonce.as_ref());
-    let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
+    let choice = keys.choose(request.cryptographic_parameters.as_deref(), own_iv)?;
     let made = made_iv(context, &keys.subject, &choice, own_iv).await?;
     let version = context.version;
     if !keys.takes_long(length) {
@@ -156,7 +156,7 @@ async fn whole(
     let vault = Arc::clone(&context.service.vault);
     let aside = move || {
         let own_iv = given(request.iv_counter_nonce.as_ref());
-        let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
+        let choice = keys.choose(request.cryptographic_parameters.as_deref(), own_iv)?;
         let response = sealed(&vault, version, &keys, (&choice, &request), (data, made))?;
         Ok((response, keys))
     };
@@ -217,7 +217,7 @@ async fn first(
 ) -> Result<EncryptResponse> {
     let subject = &keys.subject;
     let own_iv = given(request.iv_counter_nonce.as_ref());
-    let choice = keys.choose(request.cryptographic_parameters.as_ref(), own_iv)?;
+    let choice = keys.choose(request.cryptographic_parameters.as_deref(), own_iv)?;
     let made = made_iv(context, subject, &choice, own_iv).await?;
     let iv = own_iv.or(made.as_deref()).unwrap_or_default();
     let aad = given(request.authenticated_encryption_additional_data.as_ref());

@@ -20,7 +20,7 @@ impl Operation for Export {
 
     async fn targets(context: &mut Context<'_>, request: &ExportRequest) -> Result<Vec<Target>> {
         let id = context.resolve(request.unique_identifier.as_ref()).await?;
-        let wrapping = request.key_wrapping_specification.as_ref();
+        let wrapping = request.key_wrapping_specification.as_deref();
         targets(context, id, request.key_wrap_type, wrapping).await
     }
 
@@ -34,7 +34,7 @@ impl Operation for Export {
             format: request.key_format_type,
             wrap_type: request.key_wrap_type,
             compression: request.key_compression_type,
-            wrapping: request.key_wrapping_specification.as_ref(),
+            wrapping: request.key_wrapping_specification.as_deref(),
             wrapping_key: opened(context, objects.maybe::<role::WrappingKey>())?,
             unwrapping_key: opened(context, objects.maybe::<role::UnwrappingKey>())?,
         };

@@ -52,12 +52,12 @@ fn answer(context: &Context<'_>, function: QueryFunction, response: &mut QueryRe
         QueryFunction::QueryObjects => response.object_types = ANY_TYPE.to_vec(),
         QueryFunction::QueryServerInformation => {
             response.vendor_identification = Some(VENDOR.to_owned());
-            response.server_information = Some(ServerInformation {
+            response.server_information = Some(Box::new(ServerInformation {
                 server_name: Some("kms-server".to_owned()),
                 server_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
                 product_name: Some(VENDOR.to_owned()),
                 ..ServerInformation::default()
-            });
+            }));
         }
         QueryFunction::QueryRNGs => response.rng_parameters = vec![mechanism::generator()],
         QueryFunction::QueryProfiles => response.profile_information = profiles(),

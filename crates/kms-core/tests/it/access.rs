@@ -174,7 +174,7 @@ async fn a_foreign_key_is_no_oracle_for_wrapping() {
     world.aes("bob", "key", true).await;
     let get = Request::Get(GetRequest {
         unique_identifier: Some("key".into()),
-        key_wrapping_specification: Some(kmip::object::KeyWrappingSpecification {
+        key_wrapping_specification: Some(Box::new(kmip::object::KeyWrappingSpecification {
             wrapping_method: kmip::enumerations::WrappingMethod::Encrypt,
             encryption_key_information: Some(kmip::object::EncryptionKeyInformation {
                 unique_identifier: "kek".into(),
@@ -183,7 +183,7 @@ async fn a_foreign_key_is_no_oracle_for_wrapping() {
             mac_signature_key_information: None,
             attribute_names: Vec::new(),
             encoding_option: None,
-        }),
+        })),
         ..GetRequest::default()
     });
     assert_eq!(world.ask("bob", get.clone()).await.err(), Some(ResultReason::ObjectNotFound));

@@ -64,7 +64,7 @@ async fn check(world: &World, id: &str, how: Option<Parameters>, (iv, tag): (usi
     let plain = if tag == 0 { &[7; 64] } else { TEXT };
     let request = EncryptRequest {
         unique_identifier: Some(id.into()),
-        cryptographic_parameters: how.clone(),
+        cryptographic_parameters: how.clone().map(Box::new),
         data: bytes(plain),
         ..EncryptRequest::default()
     };
@@ -75,7 +75,7 @@ async fn check(world: &World, id: &str, how: Option<Parameters>, (iv, tag): (usi
     assert_ne!(sealed.data.as_deref(), Some(plain), "{how:?}");
     let request = DecryptRequest {
         unique_identifier: Some(id.into()),
-        cryptographic_parameters: how.clone(),
+        cryptographic_parameters: how.clone().map(Box::new),
         data: sealed.data,
         // The field's clients send what they have not got as an empty byte string.
         iv_counter_nonce: sealed.iv_counter_nonce.or(bytes(&[])),
@@ -171,14 +171,14 @@ async fn rsa_goes_there_and_back() {
     ] {
         let request = EncryptRequest {
             unique_identifier: Some("rsa_pk".into()),
-            cryptographic_parameters: how.clone(),
+            cryptographic_parameters: how.clone().map(Box::new),
             data: bytes(TEXT),
             ..EncryptRequest::default()
         };
         let sealed = encrypt(&world, request).await.unwrap();
         let mut request = DecryptRequest {
             unique_identifier: Some("rsa".into()),
-            cryptographic_parameters: how.clone(),
+            cryptographic_parameters: how.clone().map(Box::new),
             data: sealed.data,
             ..DecryptRequest::default()
         };
@@ -207,7 +207,7 @@ async fn what_is_missing_or_unfit_is_refused() {
     assert_eq!(decrypt(&world, no_data).await.unwrap_err(), R::InvalidMessage);
     let with = |how: Parameters, iv: &[u8], aad: &[u8]| EncryptRequest {
         unique_identifier: id.clone(),
-        cryptographic_parameters: Some(how),
+        cryptographic_parameters: Some(Box::new(how)),
         data: bytes(TEXT),
         iv_counter_nonce: bytes(iv),
         authenticated_encryption_additional_data: bytes(aad),
@@ -254,7 +254,7 @@ async fn a_given_iv_is_not_sent_back_and_a_short_tag_must_be_asked_for() {
     let refused = decrypt(&world, request.clone()).await.unwrap_err();
     assert_eq!(refused, ResultReason::BadCryptographicParameters);
     request.cryptographic_parameters =
-        Some(Parameters { tag_length: Some(12), ..Parameters::default() });
+        Some(Box::new(Parameters { tag_length: Some(12), ..Parameters::default() }));
     assert_eq!(decrypt(&world, request).await.unwrap().data.as_deref(), Some(TEXT));
 }
 
@@ -299,7 +299,7 @@ async fn encrypt_in_parts(world: &World, how: Option<Parameters>, parts: &[&[u8]
     for (place, part) in parts.iter().enumerate() {
         let request = EncryptRequest {
             unique_identifier: Some("aes".into()),
-            cryptographic_parameters: how.clone(),
+            cryptographic_parameters: how.clone().map(Box::new),
             data: bytes(part),
             correlation_value: correlation.take(),
             init_indicator: Some(place == 0),
@@ -343,7 +343,7 @@ async fn parts_are_the_whole() {
         let (head, tail) = TEXT.split_at(17);
         let sealed = encrypt_in_parts(&world, how.clone(), &[head, b"", tail]).await;
         let whole = DecryptRequest {
-            cryptographic_parameters: how.clone(),
+            cryptographic_parameters: how.clone().map(Box::new),
             iv_counter_nonce: sealed.iv.clone(),
             authenticated_encryption_tag: sealed.tag.clone(),
             ..part(1, &sealed.data, None, false)
@@ -351,7 +351,7 @@ async fn parts_are_the_whole() {
         assert_eq!(decrypt(&world, whole).await.unwrap().data.as_deref(), Some(TEXT), "{mode:?}");
         let (head, tail) = sealed.data.split_at(16);
         let first = DecryptRequest {
-            cryptographic_parameters: how,
+            cryptographic_parameters: how.map(Box::new),
             iv_counter_nonce: sealed.iv,
             ..part(0, head, None, false)
         };

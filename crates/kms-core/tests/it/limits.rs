@@ -224,12 +224,12 @@ async fn no_short_nonce_is_drawn_where_two_that_are_equal_do_harm() {
         let request = Request::Encrypt(EncryptRequest {
             unique_identifier: Some("key".into()),
             data: Some(Bytes(b"text".to_vec())),
-            cryptographic_parameters: Some(CryptographicParameters {
+            cryptographic_parameters: Some(Box::new(CryptographicParameters {
                 block_cipher_mode: Some(BlockCipherMode::GCM),
                 iv_length: Some(bits),
                 random_iv: Some(true),
                 ..CryptographicParameters::default()
-            }),
+            })),
             ..EncryptRequest::default()
         });
         assert_eq!(world.ask("ann", request).await.is_ok(), good, "{bits}");
@@ -478,7 +478,7 @@ async fn what_takes_long_is_not_computed_by_the_thread_that_answers() {
         let encrypt = EncryptRequest {
             unique_identifier: Some("key".into()),
             data: Some(Bytes(vec![7; length])),
-            cryptographic_parameters: Some(parameters()),
+            cryptographic_parameters: Some(Box::new(parameters())),
             ..EncryptRequest::default()
         };
         assert_eq!(at_once(&world, Request::Encrypt(encrypt.clone())).await, expected, "{length}");
@@ -489,7 +489,7 @@ async fn what_takes_long_is_not_computed_by_the_thread_that_answers() {
         let decrypt = Request::Decrypt(DecryptRequest {
             unique_identifier: Some("key".into()),
             data: sealed.data,
-            cryptographic_parameters: Some(parameters()),
+            cryptographic_parameters: Some(Box::new(parameters())),
             ..DecryptRequest::default()
         });
         assert_eq!(at_once(&world, decrypt).await, expected, "{length}");
@@ -530,11 +530,11 @@ async fn a_callers_mistake_is_not_the_servers_fault_whatever_the_standard_calls_
     let encrypt = Request::Encrypt(EncryptRequest {
         unique_identifier: Some("key".into()),
         data: Some(Bytes(b"text".to_vec())),
-        cryptographic_parameters: Some(CryptographicParameters {
+        cryptographic_parameters: Some(Box::new(CryptographicParameters {
             block_cipher_mode: Some(BlockCipherMode::GCM),
             tag_length: Some(5),
             ..CryptographicParameters::default()
-        }),
+        })),
         ..EncryptRequest::default()
     });
     let altered = "UPDATE objects SET object = x'00' WHERE id = 'key'";

@@ -108,7 +108,7 @@ async fn a_key_that_wraps_is_used_by_it() {
         Request::Get(GetRequest {
             unique_identifier: Some("wrapped".into()),
             key_format_type: Some(KeyFormatType::Raw),
-            key_wrapping_specification: Some(KeyWrappingSpecification {
+            key_wrapping_specification: Some(Box::new(KeyWrappingSpecification {
                 wrapping_method: WrappingMethod::Encrypt,
                 encryption_key_information: Some(EncryptionKeyInformation {
                     unique_identifier: "wrapping".into(),
@@ -117,7 +117,7 @@ async fn a_key_that_wraps_is_used_by_it() {
                 mac_signature_key_information: None,
                 attribute_names: Vec::new(),
                 encoding_option: None,
-            }),
+            })),
             ..GetRequest::default()
         })
     };
@@ -137,7 +137,7 @@ async fn nonces_drawn_for_wrapping_are_counted() {
         };
         let get = GetRequest {
             unique_identifier: Some("wrapped".into()),
-            key_wrapping_specification: Some(KeyWrappingSpecification {
+            key_wrapping_specification: Some(Box::new(KeyWrappingSpecification {
                 wrapping_method: WrappingMethod::Encrypt,
                 encryption_key_information: Some(EncryptionKeyInformation {
                     unique_identifier: id.into(),
@@ -146,7 +146,7 @@ async fn nonces_drawn_for_wrapping_are_counted() {
                 mac_signature_key_information: None,
                 attribute_names: Vec::new(),
                 encoding_option: None,
-            }),
+            })),
             ..GetRequest::default()
         };
         world.ask("ann", Request::Get(get)).await.unwrap();

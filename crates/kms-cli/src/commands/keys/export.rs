@@ -127,7 +127,7 @@ impl Export {
             let request = ExportRequest {
                 unique_identifier: Some(subject.identifier()),
                 key_format_type,
-                key_wrapping_specification: specification,
+                key_wrapping_specification: specification.map(Box::new),
                 ..ExportRequest::default()
             };
             return Ok(subject.call(client, request).await?.object);
@@ -135,7 +135,7 @@ impl Export {
         let request = GetRequest {
             unique_identifier: Some(subject.identifier()),
             key_format_type,
-            key_wrapping_specification: specification,
+            key_wrapping_specification: specification.map(Box::new),
             ..GetRequest::default()
         };
         Ok(subject.call(client, request).await?.object)

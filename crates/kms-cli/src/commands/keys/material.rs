@@ -158,7 +158,7 @@ impl Content {
                 (None, _) => None,
             },
             cryptographic_length: known.map(|(_, bits)| bits),
-            key_wrapping_data: wrapping,
+            key_wrapping_data: wrapping.map(Box::new),
         };
         let object = Object::from_key_block(object_type, Some(SecretDataType::Password), key_block)
             .ok_or_else(|| Error::unexpected("this kind of object has no key block"))?;
