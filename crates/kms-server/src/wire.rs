@@ -186,7 +186,6 @@ impl Answer {
 }
 
 /// What was understood of a request.
-#[expect(clippy::large_enum_variant, reason = "made once and taken apart at once")]
 enum Reading {
     Operation(Request),
     Message(RequestMessage),
