@@ -180,11 +180,14 @@ pub(crate) fn served(record: &StoredRecord) -> Option<StoredRecord> {
 /// All attributes of an object as it answers now: those that are stored, and those that follow
 /// from the rest. Sorted as the table is, vendors' own last.
 pub(crate) fn view(id: &str, record: &StoredRecord, now: i64) -> Attributes {
-    let mut all = record.attributes.clone();
-    all.set(Attribute::UniqueIdentifier(id.to_owned()));
-    all.set(Attribute::ShortUniqueIdentifier(short_identifier(id)));
-    all.set(Attribute::ObjectType(record.object_type));
-    all.set(Attribute::State(lifecycle::effective(record, now)));
+    // None of these is ever stored, so that they are added and not looked for.
+    let mut all =
+        Attributes(Vec::with_capacity(record.attributes.0.len().saturating_add(COMPUTED)));
+    all.0.extend(record.attributes.iter().cloned());
+    all.add(Attribute::UniqueIdentifier(id.to_owned()));
+    all.add(Attribute::ShortUniqueIdentifier(short_identifier(id)));
+    all.add(Attribute::ObjectType(record.object_type));
+    all.add(Attribute::State(lifecycle::effective(record, now)));
     for default in [
         Attribute::AlwaysSensitive(false),
         Attribute::Extractable(true),
@@ -195,13 +198,16 @@ pub(crate) fn view(id: &str, record: &StoredRecord, now: i64) -> Attributes {
         Attribute::Sensitive(false),
     ] {
         if default.kind().is_some_and(|kind| !all.has(kind)) {
-            all.set(default);
+            all.add(default);
         }
     }
     all.0.extend(certificate::deprecated(&record.attributes));
     all.0.sort_by_key(|it| it.kind().map_or((1, None), |kind| (0, Some(kind))));
     all
 }
+
+/// Room for what [`view`] adds.
+const COMPUTED: usize = 16;
 
 /// As the specification would have it made (2.1 section 4.56).
 fn short_identifier(id: &str) -> ShortUniqueIdentifier {
