@@ -14,7 +14,7 @@ use crate::Service;
 use crate::context::{Context, Placeholders, operation_name};
 use crate::error::{Error, Result};
 use crate::operation;
-use crate::principal::Principal;
+use crate::principal::Caller;
 use crate::unit::Unit;
 
 /// How often an item is tried that met another request's change.
@@ -23,7 +23,7 @@ const TRIES: usize = 8;
 /// Who asks, and in which version.
 #[derive(Clone, Copy)]
 struct Call<'a> {
-    caller: &'a Principal,
+    caller: Caller<'a>,
     version: Version,
 }
 
@@ -73,12 +73,21 @@ impl Answers {
 
 impl Service {
     /// Answers a whole message. It never fails: what goes wrong is in the answer.
-    pub async fn execute(&self, caller: &Principal, request: RequestMessage) -> ResponseMessage {
+    pub async fn execute<'a>(
+        &self,
+        caller: impl Into<Caller<'a>>,
+        request: RequestMessage,
+    ) -> ResponseMessage {
         self.executed(caller, request).await.message
     }
 
     /// The same, with whose fault a failure is.
-    pub async fn executed(&self, caller: &Principal, request: RequestMessage) -> Executed {
+    pub async fn executed<'a>(
+        &self,
+        caller: impl Into<Caller<'a>>,
+        request: RequestMessage,
+    ) -> Executed {
+        let caller = caller.into();
         let version = request.header.version();
         let answers = match self.check(&request) {
             Ok(()) => {
@@ -96,9 +105,13 @@ impl Service {
     }
 
     /// Answers one operation that came without a message around it (KMIP 2.1 assumed).
-    pub async fn perform(&self, caller: &Principal, request: Request) -> Result<Response> {
+    pub async fn perform<'a>(
+        &self,
+        caller: impl Into<Caller<'a>>,
+        request: Request,
+    ) -> Result<Response> {
         let mut placeholders = Placeholders::default();
-        let call = Call { caller, version: Version::V2_1 };
+        let call = Call { caller: caller.into(), version: Version::V2_1 };
         let result = self.run_alone(call, &mut placeholders, request).await;
         if let Err(error) = &result {
             report(error);
@@ -218,7 +231,8 @@ impl Service {
         placeholders: &mut Placeholders,
         request: Request,
     ) -> Result<Response> {
-        let mut context = Context::new(self, call.caller, call.version, unit, placeholders);
+        let mut context =
+            Context::new(self, call.caller.principal, call.version, unit, placeholders);
         operation::dispatch(&mut context, request).await
     }
 

@@ -13,14 +13,10 @@ use crate::access::Permission;
 use crate::error::{Error, Result};
 use crate::lifecycle;
 use crate::object::Object;
-use crate::principal::Principal;
+use crate::principal::{Caller, EVERYBODY, USER_LENGTH_MAX};
 use crate::unit::{Unit, from_store};
 use crate::vault;
 
-/// The user that means everybody who is authenticated.
-pub(crate) const EVERYBODY: &str = "*";
-/// The longest user name, in bytes.
-const USER_LENGTH_MAX: usize = kms_store::MAX_NAME;
 /// The most grants of one object. A withdrawal reads all of them, and `accesses` lists them.
 const GRANTS_MAX: usize = 10_000;
 /// How often a change of grants that met another is tried.
@@ -112,32 +108,34 @@ fn spell(permissions: &[Permission]) -> String {
 impl Service {
     /// Lets `user` do `permissions` with the object `id`, beside what was granted before. Without
     /// an object, lets them create. Only the owner can; granting twice changes nothing.
-    pub async fn grant(
+    pub async fn grant<'a>(
         &self,
-        caller: &Principal,
+        caller: impl Into<Caller<'a>>,
         id: Option<&str>,
         user: &str,
         permissions: &[Permission],
     ) -> Result<()> {
+        let caller = caller.into();
         check_user(caller, user)?;
         self.change(caller, id, user, Change::Grant(permissions)).await
     }
 
     /// Takes `permissions` back. What was not granted is no error.
-    pub async fn withdraw(
+    pub async fn withdraw<'a>(
         &self,
-        caller: &Principal,
+        caller: impl Into<Caller<'a>>,
         id: Option<&str>,
         user: &str,
         permissions: &[Permission],
     ) -> Result<()> {
+        let caller = caller.into();
         check_user(caller, user)?;
         self.change(caller, id, user, Change::Withdraw(permissions)).await
     }
 
     async fn change(
         &self,
-        caller: &Principal,
+        caller: Caller<'_>,
         id: Option<&str>,
         user: &str,
         change: Change<'_>,
@@ -156,7 +154,7 @@ impl Service {
 
     async fn change_once(
         &self,
-        caller: &Principal,
+        caller: Caller<'_>,
         id: &str,
         user: &str,
         change: Change<'_>,
@@ -230,21 +228,25 @@ impl Service {
     }
 
     /// Who may do what with `id`; its owner alone may ask.
-    pub async fn accesses(&self, caller: &Principal, id: &str) -> Result<Vec<Access>> {
-        let object = own(&mut self.unit(), caller, id).await?;
+    pub async fn accesses<'a>(
+        &self,
+        caller: impl Into<Caller<'a>>,
+        id: &str,
+    ) -> Result<Vec<Access>> {
+        let object = own(&mut self.unit(), caller.into(), id).await?;
         let rows = self.valid_grants(&object).await?;
         let access = |row: Grant| Access { permissions: parse(&row.permissions), user: row.user };
         Ok(rows.into_iter().map(access).collect())
     }
 
     /// A page of the objects that the caller owns, oldest first.
-    pub async fn owned(
+    pub async fn owned<'a>(
         &self,
-        caller: &Principal,
+        caller: impl Into<Caller<'a>>,
         after: Option<i64>,
         limit: usize,
     ) -> Result<Page<Owned, i64>> {
-        let owner = Some(caller.user().to_owned());
+        let owner = Some(caller.into().principal.user().to_owned());
         let search = Search { owner, after, limit, ..Search::default() };
         let rows = self.store.search(search).await.map_err(from_store)?;
         let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.seq);
@@ -261,13 +263,13 @@ impl Service {
     }
 
     /// A page of the objects of others that the caller was granted something on.
-    pub async fn obtained(
+    pub async fn obtained<'a>(
         &self,
-        caller: &Principal,
+        caller: impl Into<Caller<'a>>,
         after: Option<String>,
         limit: usize,
     ) -> Result<Page<Obtained, String>> {
-        let user = caller.user();
+        let user = caller.into().principal.user();
         let rows = self.store.granted_to(user, after, limit).await.map_err(from_store)?;
         let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.id.clone());
         let now = self.clock.now();
@@ -291,19 +293,19 @@ impl Service {
 }
 
 /// The object `id` if the caller owns it; otherwise it does not exist.
-async fn own(unit: &mut Unit, caller: &Principal, id: &str) -> Result<Object> {
+async fn own(unit: &mut Unit, caller: Caller<'_>, id: &str) -> Result<Object> {
     let object = unit.object(id).await?;
-    let own = object.filter(|object| object.record().owner == caller.user());
+    let own = object.filter(|object| object.record().owner == caller.principal.user());
     own.ok_or_else(|| Error::not_found(id))
 }
 
-fn check_user(caller: &Principal, user: &str) -> Result<()> {
+fn check_user(caller: Caller<'_>, user: &str) -> Result<()> {
     if user.is_empty() || user.len() > USER_LENGTH_MAX || user.chars().any(char::is_control) {
         let limit =
             format!("a user's name has 1 to {USER_LENGTH_MAX} bytes and no control characters");
         return Err(Error::invalid(limit));
     }
-    if user == caller.user() {
+    if user == caller.principal.user() {
         return Err(Error::invalid("the owner of an object may do everything with it already"));
     }
     Ok(())

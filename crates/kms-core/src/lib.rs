@@ -47,7 +47,9 @@ pub use crate::matrix::access_matrix;
 pub use crate::mechanism::{MECHANISMS, Mechanism};
 pub use crate::operation::ACCESS;
 pub use crate::policy::Policy;
-pub use crate::principal::{ADMIN, Principal};
+pub use crate::principal::{
+    ADMIN, Caller, EVERYBODY, Principal, RequestId, SCOPES, USER_LENGTH_MAX, normal_user,
+};
 pub use crate::vault::Vault;
 
 use kms_seal::Sealer;

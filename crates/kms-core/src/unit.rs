@@ -20,6 +20,7 @@ use crate::grant;
 use crate::index;
 use crate::lifecycle;
 use crate::object::{NOT_READ, Object};
+use crate::principal::EVERYBODY;
 use crate::vault::Vault;
 
 /// How often a grant that does not fit its object is read again, and after how long: a commit tells
@@ -77,7 +78,7 @@ impl Unit {
     /// What `user` was granted on `object`, by name or as one of everybody.
     pub(crate) async fn permissions(&self, object: &Object, user: &str) -> Result<Vec<Permission>> {
         let mut permissions = Vec::new();
-        for user in [user, grant::EVERYBODY] {
+        for user in [user, EVERYBODY] {
             permissions.extend(self.granted(object, user).await?);
         }
         Ok(permissions)

@@ -15,7 +15,7 @@ use kmip::message::{self, BareError, Credential, RequestMessage, ResponseMessage
 use kmip::operation::Request;
 use kmip::{Version, tag};
 use kms_auth::{Offered, Refusal};
-use kms_core::{Error, Executed, Principal};
+use kms_core::{Caller, Error, Executed, Principal, RequestId};
 use ttlv::around::{self, Gap, Long};
 use ttlv::{Encoding, Item, Spelling, TagNames, Unknown};
 
@@ -198,6 +198,7 @@ pub(crate) async fn answer(
     entrance: Entrance,
     encoding: Encoding,
     offered: Offered<'_>,
+    request_id: RequestId<'_>,
     question: Question,
 ) -> Answer {
     let started = Instant::now();
@@ -214,13 +215,15 @@ pub(crate) async fn answer(
     };
     // A message may bring a credential in its header, whatever the transport brought.
     let offered = Offered { password: password(&reading), ..offered };
+    let peer = offered.peer;
     let principal = match authenticate(app, offered).await {
         Ok(principal) => principal,
         Err(refusal) => return Answer::unauthenticated(&refusal),
     };
+    let caller = Caller { principal: &principal, peer, request: request_id };
     match reading {
-        Reading::Operation(request) => perform(app, &principal, request, started).await,
-        Reading::Message(request) => execute(app, &principal, encoding, request, started).await,
+        Reading::Operation(request) => perform(app, caller, request, started).await,
+        Reading::Message(request) => execute(app, caller, encoding, request, started).await,
         Reading::Refused(answer) => {
             app.metrics.operation(None, false);
             answer
@@ -252,9 +255,9 @@ pub(crate) async fn authenticate<'a>(
     decided.map(Cow::Owned)
 }
 
-async fn perform(app: &App, principal: &Principal, request: Request, started: Instant) -> Answer {
+async fn perform(app: &App, caller: Caller<'_>, request: Request, started: Instant) -> Answer {
     let operation = Some(request.operation());
-    let result = app.service.perform(principal, request).await;
+    let result = app.service.perform(caller, request).await;
     app.metrics.operation(operation, result.is_ok());
     let answer = match &result {
         Ok(response) => {
@@ -279,7 +282,7 @@ async fn perform(app: &App, principal: &Principal, request: Request, started: In
 
 async fn execute(
     app: &App,
-    principal: &Principal,
+    caller: Caller<'_>,
     encoding: Encoding,
     request: RequestMessage,
     started: Instant,
@@ -288,8 +291,7 @@ async fn execute(
     let first = request.items.first().map(|item| item.operation);
     let batch = request.items.len() > 1;
     let limit = request.header.maximum_response_size;
-    let Executed { message: response, servers_fault } =
-        app.service.executed(principal, request).await;
+    let Executed { message: response, servers_fault } = app.service.executed(caller, request).await;
     for item in &response.items {
         app.metrics.operation(item.operation, item.status == ResultStatus::Success);
     }

@@ -6,7 +6,7 @@
 use axum::body::Body;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Response, StatusCode};
-use kms_core::{Permission, Principal};
+use kms_core::{Caller, Permission, Principal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -102,9 +102,15 @@ pub(super) fn principal(call: &Call) -> Result<&Principal, Answer> {
     })
 }
 
+/// The caller, with where the request comes from.
+pub(super) fn caller(call: &Call) -> Result<Caller<'_>, Answer> {
+    let principal = principal(call)?;
+    Ok(Caller { principal, peer: Some(call.peer), request: call.ident.id() })
+}
+
 async fn listed(call: &Call, spell: fn(Permission) -> &'static str) -> Result<Answer, Answer> {
     let id = call.id.as_deref().unwrap_or_default();
-    let accesses = call.app.service.accesses(principal(call)?, id).await;
+    let accesses = call.app.service.accesses(caller(call)?, id).await;
     let accesses = accesses.map_err(|error| Answer::resource_error(&error))?;
     let list: Vec<Listed<'_>> = accesses
         .iter()
@@ -143,10 +149,10 @@ async fn apply(
         return Err(unprocessable("unique_identifier is too long"));
     }
     let service = &call.app.service;
-    let principal = principal(call)?;
+    let caller = caller(call)?;
     let (result, done) = match change {
-        Change::Grant => (service.grant(principal, id, user, &permissions).await, "added"),
-        Change::Withdraw => (service.withdraw(principal, id, user, &permissions).await, "deleted"),
+        Change::Grant => (service.grant(caller, id, user, &permissions).await, "added"),
+        Change::Withdraw => (service.withdraw(caller, id, user, &permissions).await, "deleted"),
     };
     result.map_err(|error| Answer::resource_error(&error))?;
     json(&Success { success: format!("Access for {user} successfully {done}") })

@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of what is in the body.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -10,8 +9,8 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::{Request, StatusCode};
 use ttlv::Encoding;
 
-use super::offered;
 use super::reply::{Problem, collect, collect_binary};
+use super::{From, offered};
 use crate::app::App;
 use crate::connection::{Phase, Watch};
 use crate::wire::{self, Answer, Entrance, Question};
@@ -20,7 +19,7 @@ use crate::wire::{self, Answer, Entrance, Question};
 pub(super) async fn post(
     app: &Arc<App>,
     watch: &Watch,
-    peer: SocketAddr,
+    from: From<'_>,
     entrance: Entrance,
     request: Request<Incoming>,
 ) -> Answer {
@@ -48,7 +47,15 @@ pub(super) async fn post(
         Err(Problem::CutOff) => return wire::cut_off(app, entrance, encoding),
     };
     watch.enter(Phase::Work);
-    wire::answer(app, entrance, encoding, offered(&parts.headers, peer), question).await
+    wire::answer(
+        app,
+        entrance,
+        encoding,
+        offered(&parts.headers, from.peer),
+        from.ident.id(),
+        question,
+    )
+    .await
 }
 
 /// What the content type says; its parameters, such as a character set, say nothing more.

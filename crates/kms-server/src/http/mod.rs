@@ -33,7 +33,7 @@ pub(crate) use self::room::Bodies;
 use crate::app::App;
 use crate::connection::{Phase, Watch};
 use crate::limits::{NAME_BYTES, SMALL_BODY_BYTES};
-use crate::observe::{REQUEST_ID, RequestIds};
+use crate::observe::{Ident, REQUEST_ID};
 use crate::wire::{self, Answer, Blame, Entrance};
 
 /// Who may call a route.
@@ -136,25 +136,28 @@ impl Link {
     /// Answers one request.
     pub(crate) async fn respond(self, request: Request<Incoming>) -> Response<Payload> {
         let parts = &*self.0;
-        let given = RequestIds::given(request.headers());
+        let ident = parts.app.ids.take(request.headers());
         let seen = Seen::begin(&request);
         parts.watch.enter(Phase::Body);
         let hot =
             if request.method() == Method::POST { entrance(request.uri().path()) } else { None };
         let (mut response, blame) = if let Some(entrance) = hot {
-            let answer = kmip::post(&parts.app, &parts.watch, parts.peer, entrance, request).await;
+            let answer = {
+                let from = From { peer: parts.peer, ident: &ident };
+                kmip::post(&parts.app, &parts.watch, from, entrance, request).await
+            };
             let blame = answer.blame;
             (reply::answer(answer, Payload::from), blame)
         } else {
             // The router's future is large, and rare beside the other.
-            let response = Box::pin(self.clone().route(request)).await;
+            let response = Box::pin(self.clone().route(request, ident.clone())).await;
             let blame = Blame::of(response.status());
             (response, blame)
         };
         let status = response.status();
         parts.app.metrics.status(status.as_u16());
-        if given.is_some() || blame != Blame::Nobody || seen.is_some() {
-            let id = given.unwrap_or_else(|| parts.app.ids.make());
+        if ident.is_given() || blame != Blame::Nobody || seen.is_some() {
+            let id = ident.header();
             if blame == Blame::Server {
                 tracing::warn!(request = ?id, status = status.as_u16(), "a request failed in here");
             }
@@ -167,10 +170,11 @@ impl Link {
         response
     }
 
-    async fn route(self, request: Request<Incoming>) -> Response<Payload> {
+    async fn route(self, request: Request<Incoming>, ident: Ident) -> Response<Payload> {
         let router = self.0.router.clone();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self);
+        request.extensions_mut().insert(ident);
         let response: Result<_, Infallible> = router.oneshot(request).await;
         match response {
             Ok(response) => response.map(Payload::Stream),
@@ -214,10 +218,18 @@ fn offered(headers: &HeaderMap, peer: SocketAddr) -> Offered<'_> {
     Offered { authorization, authorization_repeated, peer: Some(peer), ..Offered::default() }
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct From<'a> {
+    pub(crate) peer: SocketAddr,
+    pub(crate) ident: &'a Ident,
+}
+
 /// A request on its way to a handler: who calls, and what came along.
 struct Call {
     app: Arc<App>,
     peer: SocketAddr,
+    ident: Ident,
     /// Who is calling; where the route asks for nobody, whoever it is.
     principal: Option<Principal>,
     /// What stands in the path for `{id}`.
@@ -281,7 +293,9 @@ async fn dispatch(
 
 async fn prepare(caller: Caller, request: Request<Body>) -> Result<Call, Answer> {
     let (mut parts, body) = request.into_parts();
-    let Some(Link(link)) = parts.extensions.remove::<Link>() else {
+    let (Some(Link(link)), Some(ident)) =
+        (parts.extensions.remove::<Link>(), parts.extensions.remove::<Ident>())
+    else {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         return Err(Answer::line(status, "General_Failure", "the request has no connection"));
     };
@@ -291,7 +305,7 @@ async fn prepare(caller: Caller, request: Request<Body>) -> Result<Call, Answer>
     let limit = SMALL_BODY_BYTES;
     let body = collect(body, limit).await.map_err(|problem| problem.small_answer(limit))?;
     link.watch.enter(Phase::Work);
-    Ok(Call { app, peer: link.peer, principal, id, headers: parts.headers, body })
+    Ok(Call { app, peer: link.peer, ident, principal, id, headers: parts.headers, body })
 }
 
 async fn identify(

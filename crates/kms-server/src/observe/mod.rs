@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use kms_config::value::{LogFormat, LogLevel};
+use kms_core::RequestId;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt;
 
@@ -46,26 +47,52 @@ pub(crate) struct RequestIds {
     next: AtomicU64,
 }
 
+/// The identifier of one request. It is written out only where it is shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Ident {
+    given: Option<HeaderValue>,
+    process: u64,
+    number: u64,
+}
+
 impl RequestIds {
     pub(crate) fn new() -> Self {
         let (process, _) = uuid::Uuid::new_v4().as_u64_pair();
         Self { process, next: AtomicU64::new(0) }
     }
 
-    /// The identifier that the caller sent, if it is a sane one.
-    pub(crate) fn given(headers: &HeaderMap) -> Option<HeaderValue> {
-        let value = headers.get(&REQUEST_ID)?;
+    /// The identifier that the caller sent, if it is a sane one, or a new one.
+    pub(crate) fn take(&self, headers: &HeaderMap) -> Ident {
         let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
-        let bytes = value.as_bytes();
-        ((1..=REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(sane))
-            .then(|| value.clone())
+        let given = headers.get(&REQUEST_ID).filter(|value| {
+            let bytes = value.as_bytes();
+            (1..=REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(sane)
+        });
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Ident { given: given.cloned(), process: self.process, number }
+    }
+}
+
+impl Ident {
+    /// Whether the caller sent it.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.is_some()
     }
 
-    /// A new one. Made only for requests that need it: those that fail, and those that are logged.
-    pub(crate) fn make(&self) -> HeaderValue {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let text = format!("{:016x}-{number}", self.process);
-        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    /// As the core takes it.
+    pub(crate) fn id(&self) -> RequestId<'_> {
+        match self.given.as_ref().and_then(|given| given.to_str().ok()) {
+            Some(text) => RequestId::Given(text),
+            None => RequestId::Made { process: self.process, number: self.number },
+        }
+    }
+
+    /// As the answer carries it.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.given.clone().unwrap_or_else(|| {
+            HeaderValue::try_from(self.id().to_string())
+                .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+        })
     }
 }
 
@@ -78,17 +105,18 @@ mod tests {
         let given = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_static(text));
-            RequestIds::given(&headers).is_some()
+            RequestIds::new().take(&headers).is_given()
         };
         assert!(given("abc-1") && given("0af7651916cd43dd8448eb211c80319c"));
         assert!(!given("") && !given("a b") && !given("<script>"));
-        assert!(RequestIds::given(&HeaderMap::new()).is_none());
+        assert!(!RequestIds::new().take(&HeaderMap::new()).is_given());
     }
 
     #[test]
     fn identifiers_differ() {
         let ids = RequestIds::new();
-        assert_ne!(ids.make(), ids.make());
-        assert_ne!(ids.make().as_bytes()[..16], RequestIds::new().make().as_bytes()[..16]);
+        let make = |ids: &RequestIds| ids.take(&HeaderMap::new()).header();
+        assert_ne!(make(&ids), make(&ids));
+        assert_ne!(make(&ids).as_bytes()[..16], make(&RequestIds::new()).as_bytes()[..16]);
     }
 }
