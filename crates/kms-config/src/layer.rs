@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::commands::{self, Given};
 use crate::options::{OPTIONS, Row};
 use crate::resolve::Problem;
 
@@ -68,6 +69,7 @@ pub(crate) struct Layers {
     file_path: PathBuf,
     pub(crate) help: bool,
     pub(crate) version: bool,
+    pub(crate) command: Option<Given>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -114,7 +116,13 @@ impl Layers {
     }
 
     fn read_arguments(&mut self, arguments: &[OsString], problems: &mut Vec<Problem>) {
+        let mut words = 0;
+        if let Some((command, count)) = commands::find(arguments) {
+            words = count;
+            self.command = Some(Given { command, operands: BTreeMap::new() });
+        }
         let mut arguments = arguments.iter();
+        arguments.by_ref().take(words).for_each(drop);
         while let Some(argument) = arguments.next() {
             let Some(text) = argument.to_str() else {
                 problems.push(Problem::new(
@@ -141,6 +149,9 @@ impl Layers {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (text, None),
         };
+        if self.read_operand(name, value.as_deref(), rest, problems) {
+            return;
+        }
         let Some(row) = OPTIONS.iter().find(|row| row.argument == name) else {
             problems.push(unknown_argument(name));
             // Its value, if it has one, is not a second mistake.
@@ -152,14 +163,7 @@ impl Layers {
             }
             return;
         };
-        let value = match value {
-            Some(value) => Some(value),
-            None => match rest.as_slice().first().filter(|next| !is_option(next)) {
-                Some(_) => rest.next().and_then(|next| next.to_str()).map(str::to_owned),
-                None => None,
-            },
-        };
-        let Some(value) = value else {
+        let Some(value) = value.or_else(|| next_value(rest)) else {
             problems.push(Problem::new(
                 format!("{name}: the value is missing"),
                 format!("It may be {}. Write {name} {}.", row.allowed, row.placeholder),
@@ -172,6 +176,44 @@ impl Layers {
                 "Give each argument once.".to_owned(),
             ));
         }
+    }
+
+    /// Takes an operand of the command; whether it was one.
+    fn read_operand(
+        &mut self,
+        text: &str,
+        value: Option<&str>,
+        rest: &mut std::slice::Iter<'_, OsString>,
+        problems: &mut Vec<Problem>,
+    ) -> bool {
+        let Some(given) = &mut self.command else { return false };
+        let named = text.starts_with("--");
+        let operand = given.command.operands.iter().find(|operand| match operand.argument {
+            Some(argument) => argument == text,
+            None => !named && !given.operands.contains_key(operand.name),
+        });
+        let Some(operand) = operand else { return false };
+        let value = match (operand.argument, value) {
+            (None, None) => Some(text.to_owned()),
+            (None, Some(value)) => Some(format!("{text}={value}")),
+            (Some(_), Some(value)) => Some(value.to_owned()),
+            (Some(_), None) => next_value(rest),
+        };
+        match value {
+            Some(value) => {
+                if given.operands.insert(operand.name, value).is_some() {
+                    problems.push(Problem::new(
+                        format!("{text}: given twice"),
+                        "Give each argument once.".to_owned(),
+                    ));
+                }
+            }
+            None => problems.push(Problem::new(
+                format!("{text}: the value is missing"),
+                format!("{}.", operand.help),
+            )),
+        }
+        true
     }
 
     fn read_file(&mut self, problems: &mut Vec<Problem>) {
@@ -236,6 +278,12 @@ fn bad_line<'a>(
         format!("{}: {place} is not NAME=value", path.display()),
         "Write one NAME=value a line; quote values with blanks.".to_owned(),
     )
+}
+
+/// The value that stands after an argument.
+fn next_value(rest: &mut std::slice::Iter<'_, OsString>) -> Option<String> {
+    rest.as_slice().first().filter(|next| !is_option(next))?;
+    rest.next().and_then(|next| next.to_str()).map(str::to_owned)
 }
 
 fn row(environment: &str) -> Option<&'static Row> {

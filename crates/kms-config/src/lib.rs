@@ -3,6 +3,7 @@
 //! This crate reads the arguments, the environment and the `.env` file, and nothing else. It knows
 //! what is *written* there, not what it is for: no other crate of the server is known here.
 
+pub mod commands;
 pub mod document;
 pub mod exit;
 mod layer;

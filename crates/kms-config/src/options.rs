@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::layer::{Layers, Origin};
 use crate::resolve::{Build, Problem};
-use crate::value::{self, LogFormat, LogLevel, NoncePolicy};
+use crate::value::{self, AuditLog, AuditSync, CertificateUser, LogFormat, LogLevel, NoncePolicy};
 
 /// What a build does with an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Row {
     pub help: &'static str,
     /// What the `dev` build does with it.
     pub dev: Use,
-    /// What the production build does with it.
+    /// What the staging and production builds do with it.
     pub production: Use,
 }
 
@@ -45,7 +45,7 @@ impl Row {
     pub fn used_in(&self, build: Build) -> Use {
         match build {
             Build::Dev => self.dev,
-            Build::Production => self.production,
+            Build::Staging | Build::Production => self.production,
         }
     }
 }
@@ -141,6 +141,96 @@ options! {
         dev Available, production Available,
         read value::path, "the path of a directory that exists and can be written",
         "The directory that holds the database, `kms.db`."
+    }
+    delegated_authority_domain: Option<String> {
+        "KMS_DELEGATED_AUTHORITY_DOMAIN", "--delegated-authority-domain", "DOMAIN", default "",
+        dev Available, production Available,
+        read value::authority, "a domain name such as `tenant.eu.auth0.com`, or an issuer's whole URL (https; in the dev build http too, on loopback)",
+        "The `OAuth2` authority whose tokens say who is calling; not set, and no other scheme either, everyone is the user `admin`."
+    }
+    authorities: Vec<String> {
+        "KMS_AUTHORITIES", "--authorities", "ISSUERS", default "",
+        dev Available, production Available,
+        read value::authorities, "domain names or issuers' URLs, separated by commas",
+        "Further `OAuth2` authorities; the users of each are named `ISSUER|USER`, so that none can speak for another's."
+    }
+    jwt_audience: Vec<String> {
+        "KMS_JWT_AUDIENCE", "--jwt-audience", "AUDIENCES", default "",
+        dev Available, production Available,
+        read value::list, "audiences separated by commas, or `*` for any",
+        "A token must be meant for one of these audiences; production does not start without where an authority is set."
+    }
+    jwt_user_claim: String {
+        "KMS_JWT_USER_CLAIM", "--jwt-user-claim", "CLAIM", default "email",
+        dev Available, production Available,
+        read value::text, "the name of a claim, such as `https://example.com/email`",
+        "The claim of a token that holds the user's e-mail address."
+    }
+    jwt_clients: bool {
+        "KMS_JWT_CLIENTS", "--jwt-clients", "POLICY", default "refuse",
+        dev Available, production Available,
+        read value::accept, "refuse or accept",
+        "Whether a token without an e-mail address is accepted as the user `client:ID` of the program it was issued to."
+    }
+    trusted_ca_path: Option<PathBuf> {
+        "KMS_TRUSTED_CA_PATH", "--trusted-ca-path", "FILE", default "",
+        dev Available, production Available,
+        read value::optional_path, "the path of a PEM file",
+        "Certificates of authorities that are trusted, beside the system's, by whatever the server calls."
+    }
+    client_ca_path: Option<PathBuf> {
+        "KMS_CLIENT_CA_PATH", "--client-ca-path", "FILE", default "",
+        dev Available, production Available,
+        read value::optional_path, "the path of a PEM file",
+        "Certificates of the authorities whose client certificates say who is calling."
+    }
+    client_certificate_user: CertificateUser {
+        "KMS_CLIENT_CERTIFICATE_USER", "--client-certificate-user", "FIELD", default "email",
+        dev Available, production Available,
+        read value::certificate_user, "email (subject alternative name, then subject), common-name, or subject-alternative-name",
+        "Which field of a client certificate names its user; `email` falls back to the common name."
+    }
+    certificate_emails: bool {
+        "KMS_CERTIFICATE_EMAILS", "--certificate-emails", "POLICY", default "separate",
+        dev Available, production Available,
+        read value::same, "separate or same",
+        "Whether an e-mail address in a client certificate is the same user as in a token, or `cert:ADDRESS`."
+    }
+    user_map: Vec<(String, String)> {
+        "KMS_USER_MAP", "--user-map", "PAIRS", default "",
+        dev Available, production Available,
+        read value::pairs, "pairs NAME=USER separated by commas, such as `cert:backup-01=backup@example.com`",
+        "Other users for names in a scope (`cert:`, `token:`, `user:`, `client:`)."
+    }
+    privileged_users: Vec<String> {
+        "KMS_PRIVILEGED_USERS", "--privileged-users", "USERS", default "",
+        dev Available, production Available,
+        read value::list, "users' names separated by commas",
+        "The users who may create objects and let others create; not set, everyone may."
+    }
+    audit: AuditLog {
+        "KMS_AUDIT", "--audit", "PLACE", default "file",
+        dev Available, production Available,
+        read value::audit, "file, database, or off (in the dev build only)",
+        "Where the record of every decision is kept."
+    }
+    audit_path: Option<PathBuf> {
+        "KMS_AUDIT_PATH", "--audit-path", "DIRECTORY", default "",
+        dev Available, production Available,
+        read value::optional_path, "the path of a directory; it is made if it is not there",
+        "The directory of the audit log's files; not set, `audit` in the root directory."
+    }
+    audit_sync: AuditSync {
+        "KMS_AUDIT_SYNC", "--audit-sync", "WHEN", default "group",
+        dev Available, production Available,
+        read value::audit_sync, "group (within 100 ms) or each (before each answer)",
+        "When the record of a use is flushed to the disk."
+    }
+    audit_file_size: usize {
+        "KMS_AUDIT_FILE_SIZE", "--audit-file-size", "SIZE", default "64MiB",
+        dev Available, production Available,
+        read value::body_size, "1KiB to 1GiB, in bytes or with the unit KiB, MiB or GiB",
+        "The size at which a file of the audit log is ended and another begun."
     }
     max_body_size: usize {
         "KMS_MAX_BODY_SIZE", "--max-body-size", "SIZE", default "64MiB",

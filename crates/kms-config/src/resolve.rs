@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::commands::{self, Given};
 use crate::document;
 use crate::layer::{Layers, Origin, Sources};
 use crate::options::{Config, OPTIONS, Row, Use};
@@ -13,6 +14,8 @@ use crate::options::{Config, OPTIONS, Row, Use};
 pub enum Build {
     /// Built with `--features dev`.
     Dev,
+    /// Built with `--features staging`.
+    Staging,
     /// Built without features.
     Production,
 }
@@ -22,6 +25,7 @@ impl Build {
     pub fn name(self) -> &'static str {
         match self {
             Self::Dev => "dev",
+            Self::Staging => "staging",
             Self::Production => "production",
         }
     }
@@ -36,6 +40,8 @@ pub enum Invocation {
     Version,
     /// To serve.
     Serve(Box<Serve>),
+    /// To do what a command says, with the options of a server.
+    Command(Box<Serve>, Given),
 }
 
 /// A valid configuration.
@@ -103,6 +109,10 @@ pub fn resolve(sources: &Sources, build: Build) -> Result<Invocation, Problems> 
         return Ok(Invocation::Version);
     }
     let config = Config::read(&layers, &mut problems);
+    let command = layers.command.take();
+    if let Some(given) = &command {
+        commands::check(given, &mut problems);
+    }
     for row in OPTIONS.iter().filter(|row| row.used_in(build) == Use::Unused) {
         let (_, origin) = layers.find(row);
         if origin != Origin::Default {
@@ -115,7 +125,11 @@ pub fn resolve(sources: &Sources, build: Build) -> Result<Invocation, Problems> 
     }
     match config {
         Some(config) if problems.is_empty() => {
-            Ok(Invocation::Serve(Box::new(Serve { config, warnings: layers.warnings })))
+            let serve = Box::new(Serve { config, warnings: layers.warnings });
+            Ok(match command {
+                Some(given) => Invocation::Command(serve, given),
+                None => Invocation::Serve(serve),
+            })
         }
         _ => Err(Problems(problems)),
     }

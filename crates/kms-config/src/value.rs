@@ -42,6 +42,139 @@ pub enum NoncePolicy {
     Refuse,
 }
 
+/// Which field of a client certificate names its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateUser {
+    /// The e-mail address: of the subject alternative name, then of the subject; else the common
+    /// name.
+    Email,
+    /// The common name of the subject.
+    CommonName,
+    /// The first e-mail address, DNS name or URI of the subject alternative name.
+    SubjectAlternativeName,
+}
+
+/// Where the audit log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditLog {
+    /// In files.
+    File,
+    /// In the database.
+    Database,
+    /// Nowhere.
+    Off,
+}
+
+/// When the record of a use is flushed to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditSync {
+    /// Within 100 ms.
+    Group,
+    /// Before each answer.
+    Each,
+}
+
+pub(crate) fn certificate_user(text: &str) -> Option<CertificateUser> {
+    match text {
+        "email" => Some(CertificateUser::Email),
+        "common-name" => Some(CertificateUser::CommonName),
+        "subject-alternative-name" => Some(CertificateUser::SubjectAlternativeName),
+        _ => None,
+    }
+}
+
+pub(crate) fn audit(text: &str) -> Option<AuditLog> {
+    match text {
+        "file" => Some(AuditLog::File),
+        "database" => Some(AuditLog::Database),
+        "off" => Some(AuditLog::Off),
+        _ => None,
+    }
+}
+
+pub(crate) fn audit_sync(text: &str) -> Option<AuditSync> {
+    match text {
+        "group" => Some(AuditSync::Group),
+        "each" => Some(AuditSync::Each),
+        _ => None,
+    }
+}
+
+pub(crate) fn accept(text: &str) -> Option<bool> {
+    match text {
+        "accept" => Some(true),
+        "refuse" => Some(false),
+        _ => None,
+    }
+}
+
+pub(crate) fn same(text: &str) -> Option<bool> {
+    match text {
+        "same" => Some(true),
+        "separate" => Some(false),
+        _ => None,
+    }
+}
+
+/// Text of which nothing is known but that there is some.
+pub(crate) fn text(text: &str) -> Option<String> {
+    (!text.is_empty() && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+/// Texts separated by commas, with or without blanks; none where there is nothing.
+pub(crate) fn list(list: &str) -> Option<Vec<String>> {
+    if list.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    list.split(',').map(|item| text(item.trim())).collect()
+}
+
+/// Pairs `NAME=USER` separated by commas.
+pub(crate) fn pairs(pairs: &str) -> Option<Vec<(String, String)>> {
+    let pair = |pair: String| {
+        let (name, user) = pair.split_once('=')?;
+        Some((text(name.trim())?, text(user.trim())?))
+    };
+    list(pairs)?.into_iter().map(pair).collect()
+}
+
+/// The issuer of an authority: that of a domain is `https://DOMAIN/`; a URL stands as it is.
+fn issuer(given: &str) -> Option<String> {
+    let (scheme, rest) = match given.split_once("://") {
+        Some(("https", rest)) => ("https", rest),
+        // Only for loopback; which build takes it is not decided here.
+        Some(("http", rest)) => ("http", rest),
+        Some(_) => return None,
+        None => ("https", given),
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (name, digits) = match authority.rsplit_once(':') {
+        Some((name, digits)) if !name.ends_with(':') => (name, Some(digits)),
+        _ => (authority, None),
+    };
+    host(name)?;
+    digits.map_or(Some(0), port)?;
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'|' | b'\\');
+    if !path.bytes().all(plain) {
+        return None;
+    }
+    Some(if given.contains("://") { given.to_owned() } else { format!("{scheme}://{authority}/") })
+}
+
+#[expect(clippy::option_option, reason = "not set is one of the values")]
+pub(crate) fn authority(text: &str) -> Option<Option<String>> {
+    if text.is_empty() { Some(None) } else { issuer(text).map(Some) }
+}
+
+pub(crate) fn authorities(text: &str) -> Option<Vec<String>> {
+    list(text)?.iter().map(|item| issuer(item)).collect()
+}
+
+#[expect(clippy::option_option, reason = "not set is one of the values")]
+pub(crate) fn optional_path(text: &str) -> Option<Option<PathBuf>> {
+    if text.is_empty() { Some(None) } else { path(text).map(Some) }
+}
+
 pub(crate) fn host(text: &str) -> Option<String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     if bare.parse::<IpAddr>().is_ok() {
@@ -143,6 +276,27 @@ mod tests {
         for bad in ["", "300.1.1.1", "a b", "-a", "a..b", "http://x", "x:80"] {
             assert_eq!(host(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn authorities_are_domains_or_issuers() {
+        let of = |text| authority(text).map(Option::unwrap_or_default);
+        assert_eq!(of("dev-1.us.auth0.com").as_deref(), Some("https://dev-1.us.auth0.com/"));
+        assert_eq!(of("https://id.example/realm").as_deref(), Some("https://id.example/realm"));
+        assert_eq!(of("http://127.0.0.1:80/").as_deref(), Some("http://127.0.0.1:80/"));
+        assert_eq!(authority(""), Some(None));
+        for bad in ["ftp://a/", "https://", "a b", "https://a/?x", "a.example:port"] {
+            assert_eq!(authority(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_have_commas() {
+        assert_eq!(list("a, b"), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(list(" "), Some(Vec::new()));
+        assert_eq!(list("a,,b"), None);
+        assert_eq!(pairs("cert:a=b"), Some(vec![("cert:a".to_owned(), "b".to_owned())]));
+        assert_eq!(pairs("cert:a"), None);
     }
 
     #[test]

@@ -21,8 +21,15 @@ pub struct Facts {
     pub missing: &'static [(&'static str, &'static str)],
 }
 
+/// What keeps the builds that serve HTTPS from starting.
+const MISSING: &[(&str, &str)] = &[
+    ("HTTPS", "this version serves plain HTTP only, and keys do not travel in the clear"),
+    ("a certificate", "without HTTPS there is nothing to obtain one for"),
+    ("a protected data key", "this version keeps the data key in the clear"),
+];
+
 /// The builds.
-pub const BUILDS: [Facts; 2] = [
+pub const BUILDS: [Facts; 3] = [
     Facts {
         build: Build::Dev,
         transport: "HTTP",
@@ -32,22 +39,31 @@ pub const BUILDS: [Facts; 2] = [
         missing: &[],
     },
     Facts {
+        build: Build::Staging,
+        transport: "HTTPS",
+        certificate: "obtained and renewed by itself, from the staging directory",
+        data_key: "protected",
+        operators: "loopback",
+        missing: MISSING,
+    },
+    Facts {
         build: Build::Production,
         transport: "HTTPS",
         certificate: "obtained and renewed by itself",
         data_key: "protected",
         operators: "loopback",
-        missing: &[
-            ("HTTPS", "this version serves plain HTTP only, and keys do not travel in the clear"),
-            ("a certificate", "without HTTPS there is nothing to obtain one for"),
-            ("callers that are known", "without authentication everyone would be the user admin"),
-            ("a protected data key", "this version keeps the data key in the clear"),
-        ],
+        missing: MISSING,
     },
 ];
 
 /// This build.
-pub const FACTS: Facts = if cfg!(feature = "dev") { BUILDS[0] } else { BUILDS[1] };
+pub const FACTS: Facts = if cfg!(feature = "dev") {
+    BUILDS[0]
+} else if cfg!(feature = "staging") {
+    BUILDS[1]
+} else {
+    BUILDS[2]
+};
 
 /// The version of the program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -92,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_production_build_says_all_that_is_missing() {
-        let text = BUILDS[1].refusal();
+        let text = BUILDS[2].refusal();
         assert!(text.contains("HTTPS:") && text.contains("a certificate:"));
         assert!(text.contains("cargo run --release --features dev"));
         assert!(BUILDS[0].missing.is_empty());
@@ -101,6 +117,6 @@ mod tests {
     #[test]
     fn the_version_says_what_the_build_is() {
         assert!(BUILDS[0].version().contains("build: dev\ntransport: HTTP\n"));
-        assert!(BUILDS[1].version().contains("transport: HTTPS\n"));
+        assert!(BUILDS[2].version().contains("transport: HTTPS\n"));
     }
 }

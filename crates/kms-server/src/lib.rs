@@ -3,6 +3,7 @@
 //! The only crate that knows all the others. It decides nothing about objects or rights.
 
 mod app;
+mod command;
 mod compose;
 mod connection;
 mod facts;
@@ -14,6 +15,9 @@ mod report;
 mod server;
 mod shutdown;
 mod wire;
+
+#[cfg(all(feature = "dev", feature = "staging"))]
+compile_error!("choose one build: `dev` or `staging`");
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -39,6 +43,7 @@ pub fn main() -> ExitCode {
             Exit::Configuration
         }
         Ok(Invocation::Serve(serve)) => run(&serve),
+        Ok(Invocation::Command(serve, given)) => command::run(&serve, &given),
         Err(problems) => {
             complain(&problems.to_string());
             Exit::Configuration

@@ -31,6 +31,14 @@ pub(crate) enum Entrance {
     Message,
 }
 
+/// How a request came, and what its caller offers.
+pub(crate) struct Arrival<'a> {
+    pub(crate) entrance: Entrance,
+    pub(crate) encoding: Encoding,
+    pub(crate) offered: Offered<'a>,
+    pub(crate) request: RequestId<'a>,
+}
+
 /// What came, read to its end.
 #[derive(Debug)]
 pub(crate) enum Question {
@@ -193,14 +201,8 @@ enum Reading {
 }
 
 /// Answers a request.
-pub(crate) async fn answer(
-    app: &Arc<App>,
-    entrance: Entrance,
-    encoding: Encoding,
-    offered: Offered<'_>,
-    request_id: RequestId<'_>,
-    question: Question,
-) -> Answer {
+pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Question) -> Answer {
+    let Arrival { entrance, encoding, offered, request } = arrival;
     let started = Instant::now();
     let reading = if question.takes_long() {
         let owned = Arc::clone(app);
@@ -220,7 +222,7 @@ pub(crate) async fn answer(
         Ok(principal) => principal,
         Err(refusal) => return Answer::unauthenticated(&refusal),
     };
-    let caller = Caller { principal: &principal, peer, request: request_id };
+    let caller = Caller { principal: &principal, peer, request };
     match reading {
         Reading::Operation(request) => perform(app, caller, request, started).await,
         Reading::Message(request) => execute(app, caller, encoding, request, started).await,

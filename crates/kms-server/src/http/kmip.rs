@@ -13,7 +13,7 @@ use super::reply::{Problem, collect, collect_binary};
 use super::{From, offered};
 use crate::app::App;
 use crate::connection::{Phase, Watch};
-use crate::wire::{self, Answer, Entrance, Question};
+use crate::wire::{self, Answer, Arrival, Entrance, Question};
 
 /// Answers a request on one of the KMIP routes.
 pub(super) async fn post(
@@ -47,15 +47,9 @@ pub(super) async fn post(
         Err(Problem::CutOff) => return wire::cut_off(app, entrance, encoding),
     };
     watch.enter(Phase::Work);
-    wire::answer(
-        app,
-        entrance,
-        encoding,
-        offered(&parts.headers, from.peer),
-        from.ident.id(),
-        question,
-    )
-    .await
+    let offered = offered(&parts.headers, from.peer);
+    let arrival = Arrival { entrance, encoding, offered, request: from.ident.id() };
+    wire::answer(app, arrival, question).await
 }
 
 /// What the content type says; its parameters, such as a character set, say nothing more.

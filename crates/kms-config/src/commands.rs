@@ -1,0 +1,114 @@
+// A table.
+//! The commands of `kms-server` beside serving. To add one, add its row here; its words come before
+//! the options, which mean for it what they mean for the server.
+
+use std::collections::BTreeMap;
+
+use crate::resolve::Problem;
+
+/// What a command takes beside the options.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Operand {
+    /// Its name, and what stands for its value in the help text.
+    pub name: &'static str,
+    /// How it is introduced, such as `--user`; none for a bare word.
+    pub argument: Option<&'static str>,
+    /// Whether the command cannot do without it.
+    pub required: bool,
+    /// What it is for.
+    pub help: &'static str,
+}
+
+/// A command, as it is documented.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Its words.
+    pub name: &'static str,
+    /// What it takes.
+    pub operands: &'static [Operand],
+    /// What it does, in one sentence.
+    pub help: &'static str,
+}
+
+/// A command that was given, with its operands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Which.
+    pub command: &'static Command,
+    /// Its operands by name.
+    pub operands: BTreeMap<&'static str, String>,
+}
+
+impl Given {
+    /// The operand of this name, where it was given.
+    pub fn operand(&self, name: &str) -> Option<&str> {
+        self.operands.get(name).map(String::as_str)
+    }
+}
+
+const fn word(name: &'static str, help: &'static str) -> Operand {
+    Operand { name, argument: None, required: true, help }
+}
+
+const fn optional(name: &'static str, argument: &'static str, help: &'static str) -> Operand {
+    Operand { name, argument: Some(argument), required: false, help }
+}
+
+/// The words of `token create`.
+pub const TOKEN_CREATE: &str = "token create";
+/// The words of `token list`.
+pub const TOKEN_LIST: &str = "token list";
+/// The words of `token revoke`.
+pub const TOKEN_REVOKE: &str = "token revoke";
+/// The words of `audit verify`.
+pub const AUDIT_VERIFY: &str = "audit verify";
+
+/// Every command.
+pub static COMMANDS: &[Command] = &[
+    Command {
+        name: TOKEN_CREATE,
+        operands: &[
+            word("NAME", "The token's name; its user is `token:NAME` unless --as says otherwise"),
+            optional("USER", "--as", "The user that a caller with this token is"),
+            optional("TIME", "--expires", "When it ends: 2027-01-31, 2027-01-31T12:00:00Z or 90d"),
+        ],
+        help: "Makes an API token for a machine and prints it, once; only its hash is kept.",
+    },
+    Command {
+        name: TOKEN_LIST,
+        operands: &[],
+        help: "Lists the API tokens, without their secrets.",
+    },
+    Command {
+        name: TOKEN_REVOKE,
+        operands: &[word("NAME", "The token's name")],
+        help: "Revokes an API token for good.",
+    },
+    Command {
+        name: AUDIT_VERIFY,
+        operands: &[],
+        help: "Checks the audit log: names the first record that was changed, removed or cut off.",
+    },
+];
+
+/// Takes the command's words off `arguments`, if they begin with one.
+pub(crate) fn find(arguments: &[std::ffi::OsString]) -> Option<(&'static Command, usize)> {
+    COMMANDS.iter().find_map(|command| {
+        let count = command.name.split(' ').count();
+        let given = arguments.get(..count)?.iter().map(|word| word.to_str());
+        let same = given.eq(command.name.split(' ').map(Some));
+        same.then_some((command, count))
+    })
+}
+
+/// What is wrong with the operands of a command.
+pub(crate) fn check(given: &Given, problems: &mut Vec<Problem>) {
+    for operand in given.command.operands.iter().filter(|operand| operand.required) {
+        if given.operand(operand.name).is_none() {
+            problems.push(Problem::new(
+                format!("{}: {} is missing", given.command.name, operand.name),
+                format!("{}.", operand.help),
+            ));
+        }
+    }
+}
