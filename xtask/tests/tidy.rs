@@ -138,6 +138,8 @@ fn sql_and_http_stay_where_they_belong() {
         (&["rusqlite", "sqlx", "libsqlite3-sys"], &["kms-store"]),
         (&["axum", "tower", "tower-http"], &["kms-server"]),
         (&["hyper", "hyper-util"], &["kms-server", "kms-client"]),
+        (&["reqwest"], &["kms-outbound"]),
+        (&["jsonwebtoken"], &["kms-auth"]),
         (&["aws-lc-rs", "aws-lc-sys"], &["kms-crypto"]),
         (&["clap", "dotenvy"], &["kms-config", "kms-cli"]),
     ];
