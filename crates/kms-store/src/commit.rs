@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::Error;
+use crate::backend::packed;
 use crate::cache::Cache;
 use crate::record::{
     Cached, Grant, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS,
@@ -22,6 +23,8 @@ pub(crate) struct Commit {
     /// A slot of the keyring, and what it replaces.
     pub(crate) keyring: Option<(KeyringRow, Option<Vec<u8>>)>,
     cache: Arc<Cache>,
+    /// When it began, by the cache's clock.
+    began: u64,
 }
 
 impl Commit {
@@ -31,11 +34,13 @@ impl Commit {
         cache: Arc<Cache>,
     ) -> Result<Self, Error> {
         writes.iter().try_for_each(check)?;
-        Ok(Self { reads, writes, keyring: None, cache })
+        let began = cache.now();
+        Ok(Self { reads, writes, keyring: None, cache, began })
     }
 
     pub(crate) fn keyring(row: KeyringRow, expected: Option<Vec<u8>>, cache: Arc<Cache>) -> Self {
-        Self { reads: Vec::new(), writes: Vec::new(), keyring: Some((row, expected)), cache }
+        let keyring = Some((row, expected));
+        Self { reads: Vec::new(), writes: Vec::new(), keyring, cache, began: 0 }
     }
 
     /// Roughly the bytes to be written.
@@ -52,9 +57,14 @@ impl Commit {
         let mut seqs = seqs.iter();
         for write in std::mem::take(&mut self.writes) {
             match write {
-                Write::Put { row, expected, .. } => match seqs.next() {
+                Write::Put { row, index, expected } => match seqs.next() {
                     Some(seq) => {
-                        self.cache.written(Arc::new(Cached::new(*seq, row)), expected.is_none());
+                        let mut cached = Cached::new(*seq, row);
+                        if self.cache.is_shared() {
+                            cached = cached.with_index(packed(&index).into());
+                            cached.see(self.began);
+                        }
+                        self.cache.written(Arc::new(cached), expected.is_none());
                     }
                     None => self.cache.forget(&row.id),
                 },

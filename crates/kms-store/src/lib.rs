@@ -5,15 +5,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 mod backend;
 mod cache;
 mod commit;
 mod error;
+mod location;
 mod migrate;
 mod record;
 
 pub use error::{Error, OpenError};
+pub use location::{Address, AddressError, Location, Password, Product};
 pub use record::{
     Cached, Condition, EVERYONE, Grant, IndexEntry, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE,
     MAX_NAME, MAX_PERMISSIONS, MAX_SEALED, Row, Search, Write,
@@ -23,12 +26,77 @@ use backend::{BACKENDS, Backend};
 use cache::Cache;
 use commit::Commit;
 
-/// Where the database is.
+/// The authorities that are trusted to vouch for a database's host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Location {
-    /// `SQLite` in the file `kms.db` of this directory.
-    Directory(PathBuf),
+pub enum Roots {
+    /// Those that the system trusts.
+    Public,
+    /// Those of a PEM file alone, and the certificates in it themselves.
+    Only(Vec<u8>),
+}
+
+/// The certificate and the key with which the server proves itself to a database.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    bytes: Vec<u8>,
+    password: Password,
+}
+
+impl Identity {
+    /// A PKCS#12 file with its password, or a PEM file with a certificate and its key.
+    pub fn new(bytes: Vec<u8>, password: Password) -> Self {
+        Self { bytes, password }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        self.password.expose()
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity(hidden)")
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.bytes);
+    }
+}
+
+/// How a database on a server is reached and used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Who vouches for its host.
+    pub roots: Roots,
+    /// Whether the roots were named for this database, which then speaks TLS in any case.
+    pub demands_tls: bool,
+    /// Who the server is.
+    pub identity: Option<Identity>,
+    /// How long an unreachable database is waited for at the start.
+    pub wait: Duration,
+    /// How long a row that was read is used without asking whether another server has changed it.
+    pub staleness: Duration,
+    /// The most connections at once.
+    pub connections: usize,
+}
+
+impl Default for Remote {
+    fn default() -> Self {
+        Self {
+            roots: Roots::Public,
+            demands_tls: false,
+            identity: None,
+            wait: Duration::from_secs(30),
+            staleness: Duration::ZERO,
+            connections: 20,
+        }
+    }
 }
 
 /// How to open the store.
@@ -36,14 +104,25 @@ pub enum Location {
 pub struct Config {
     /// Where the database is.
     pub location: Location,
+    /// How it is reached, if it is on a server.
+    pub remote: Remote,
     /// The most bytes of rows kept in memory.
     pub cache_bytes: usize,
 }
 
+/// The usual room for rows in memory.
+const CACHE_BYTES: usize = 8 << 20;
+
 impl Config {
     /// `SQLite` in this directory, with a cache of 8 MiB.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self { location: Location::Directory(path.into()), cache_bytes: 8 << 20 }
+        let location = Location::Directory(path.into());
+        Self { location, remote: Remote::default(), cache_bytes: CACHE_BYTES }
+    }
+
+    /// A database on a server, with a cache of 8 MiB.
+    pub fn server(address: Address, remote: Remote) -> Self {
+        Self { location: Location::Server(address), remote, cache_bytes: CACHE_BYTES }
     }
 }
 
@@ -65,7 +144,10 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens the database, makes it if it is not there, and brings its schema up to date.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        let cache = Arc::new(Cache::new(config.cache_bytes));
+        let cache = Arc::new(match config.location {
+            Location::Directory(_) => Cache::new(config.cache_bytes),
+            Location::Server(_) => Cache::shared(config.cache_bytes, config.remote.staleness),
+        });
         for kind in BACKENDS {
             if let Some(opening) = (kind.open)(&config, Arc::clone(&cache)) {
                 let backend = opening.await?;
@@ -89,17 +171,37 @@ impl Store {
         self.backend.database_id()
     }
 
-    /// The object if it is in memory, as the last answered commit left it.
+    /// The object if it is in memory, as the last answered commit left it, and may be used without
+    /// asking the database.
     pub fn cached(&self, id: &str) -> Option<Arc<Cached>> {
-        self.cache.get(id)
+        self.cache.fresh(id)
     }
 
     /// The object.
     pub async fn object(&self, id: &str) -> Result<Option<Arc<Cached>>, Error> {
-        match self.cache.get(id) {
+        match self.cache.fresh(id) {
             Some(row) => Ok(Some(row)),
             None => self.backend.object(id).await,
         }
+    }
+
+    /// The object that `user` is about to use. Where the database tells it in the same breath, also
+    /// what was granted on it to that user and to everyone, at the same moment, if somebody else
+    /// owns it; without that, grants are asked for by [`Store::grant`].
+    pub async fn used(
+        &self,
+        id: &str,
+        user: &str,
+    ) -> Result<Option<(Arc<Cached>, Option<Vec<Grant>>)>, Error> {
+        match self.cache.fresh(id) {
+            Some(row) => Ok(Some((row, None))),
+            None => self.backend.used(id, user).await,
+        }
+    }
+
+    /// What keeps the database from answering, as far as that is known without asking it.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.backend.trouble()
     }
 
     /// Makes all changes, durably, or none.

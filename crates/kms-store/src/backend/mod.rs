@@ -10,10 +10,19 @@ use crate::commit::Commit;
 use crate::record::{Cached, Grant, KeyringRow, Search};
 use crate::{Config, Error, OpenError};
 
+mod convert;
+mod dialect;
+mod sql;
 pub(crate) mod sqlite;
+mod statement;
+
+pub(crate) use convert::packed;
 
 /// An answer to come.
 pub(crate) type Answer<'a, T, E = Error> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
+/// An object about to be used, and the grants on it if they were read with it.
+pub(crate) type Used = (Arc<Cached>, Option<Vec<Grant>>);
 
 /// A database that holds the objects. It keeps the cache in step with what it commits and reads.
 pub(crate) trait Backend: Send + Sync {
@@ -21,6 +30,13 @@ pub(crate) trait Backend: Send + Sync {
     fn database_id(&self) -> &str;
     /// Reads one object, past the cache but into it.
     fn object<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Arc<Cached>>>;
+    /// The same, with what was granted on it to the user and to everyone, where the database tells
+    /// that in the same breath; none where it is to be asked for apart.
+    fn used<'a>(&'a self, id: &'a str, user: &'a str) -> Answer<'a, Option<Used>>;
+    /// What keeps the database from answering, as far as that is known without asking it.
+    fn trouble(&self) -> Option<Arc<str>> {
+        None
+    }
     /// Makes all changes, durably, or none.
     fn commit(&self, commit: Commit) -> Answer<'_, ()>;
     /// Candidates for a search, by ascending place.
@@ -61,4 +77,5 @@ pub(crate) struct Kind {
 }
 
 /// All databases.
-pub(crate) static BACKENDS: &[Kind] = &[Kind { name: "sqlite", open: sqlite::open }];
+pub(crate) static BACKENDS: &[Kind] =
+    &[Kind { name: "sqlite", open: sqlite::open }, Kind { name: "server", open: sql::open }];

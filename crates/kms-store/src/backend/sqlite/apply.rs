@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::convert::{self, error};
 use crate::Error;
+use crate::backend::convert::packed;
 use crate::commit::Commit;
 use crate::record::{Grant, IndexEntry, KeyringRow, Row, Write};
 
@@ -212,17 +213,6 @@ pub(super) fn apply(
 /// A state has been checked by the writer before the group began; see [`super::write`].
 fn state(row: &Row) -> &'static str {
     convert::state_name(row.state).unwrap_or("")
-}
-
-/// The entries in their stored form, sorted, each once.
-fn packed(index: &[IndexEntry]) -> Vec<u8> {
-    if index.windows(2).all(|pair| matches!(pair, [a, b] if a < b)) {
-        return convert::pack(index);
-    }
-    let mut sorted = index.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    convert::pack(&sorted)
 }
 
 fn insert(

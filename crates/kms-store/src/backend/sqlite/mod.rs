@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-use super::{Answer, Backend, Opening};
+use super::{Answer, Backend, Opening, Used};
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::migrate::{self, Mismatch};
@@ -38,9 +38,8 @@ const APPLICATION: i32 = 0x4B4D_5331;
 const SCANS: usize = 4;
 
 /// Opens the database, if the configuration means a directory.
-#[expect(clippy::unnecessary_wraps, reason = "other databases have other locations")]
 pub(crate) fn open(config: &Config, cache: Arc<Cache>) -> Option<Opening<'_>> {
-    let Location::Directory(directory) = &config.location;
+    let Location::Directory(directory) = &config.location else { return None };
     Some(Box::pin(async move { Ok(Arc::new(Sqlite::open(directory, cache)?) as Arc<dyn Backend>) }))
 }
 
@@ -145,6 +144,13 @@ impl Backend for Sqlite {
 
     fn object<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Arc<Cached>>> {
         self.read(move |connection| read::object(connection, &self.cache, id))
+    }
+
+    fn used<'a>(&'a self, id: &'a str, _user: &'a str) -> Answer<'a, Option<Used>> {
+        // A grant is read in some microseconds, where it is needed.
+        self.read(move |connection| {
+            Ok(read::object(connection, &self.cache, id)?.map(|row| (row, None)))
+        })
     }
 
     fn commit(&self, commit: Commit) -> Answer<'_, ()> {
