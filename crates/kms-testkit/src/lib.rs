@@ -6,4 +6,5 @@
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 pub mod http;
+pub mod issuer;
 pub mod server;
