@@ -5,6 +5,8 @@
 //! search, so that a bad token is never given a second chance as something else. What cannot be
 //! decided is refused. This crate must never know objects, SQL or routes.
 
+pub mod name;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
