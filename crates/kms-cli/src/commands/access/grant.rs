@@ -20,7 +20,7 @@ impl Grant {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let right = self.right.parts()?;
         let client = context.client()?;
-        let told = client.grant(right.id.as_deref(), &right.user, &right.operations).await;
+        let told = client.grant(&right.change()).await;
         told.map_err(|error| super::not_yours(error, right.id.as_deref()))?;
         Ok(right.answer("may now"))
     }

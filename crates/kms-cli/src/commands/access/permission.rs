@@ -1,6 +1,7 @@
 //! What can be granted, and how an owner names it.
 
 use clap::{Args, ValueEnum};
+use kms_client::Change;
 use serde_json::json;
 
 use crate::error::Error;
@@ -70,6 +71,11 @@ impl Right {
 }
 
 impl Parts {
+    /// As the client library takes it.
+    pub(super) fn change(&self) -> Change<'_> {
+        Change::new(self.id.as_deref(), &self.user, &self.operations)
+    }
+
     /// What was done, told.
     pub(super) fn answer(&self, verb: &str) -> Answer {
         let about = self.id.as_deref().map(|id| format!(" with {id}")).unwrap_or_default();
