@@ -139,18 +139,25 @@ impl Vault {
     }
 
     /// The MAC of a grant: over all its columns, and over its bucket's epoch.
-    pub(crate) fn grant_mac(&self, id: &str, user: &str, permissions: &str, epoch: u32) -> Vec<u8> {
+    pub(crate) fn grant_mac(&self, grant: &Grant, epoch: u32) -> Vec<u8> {
+        let Grant { id, user, permissions, expires, note, mac: _ } = grant;
         let mut bound = bind(b'G', id);
         push(&mut bound, user.as_bytes());
         push(&mut bound, permissions.as_bytes());
         bound.extend_from_slice(&epoch.to_be_bytes());
+        // Grants without either are signed as they were before there were these columns.
+        if expires.is_some() || note.is_some() {
+            let expires = expires.map(i64::to_be_bytes);
+            push(&mut bound, expires.as_ref().map_or(&[], |it| it.as_slice()));
+            bound.push(u8::from(note.is_some()));
+            push(&mut bound, note.as_deref().unwrap_or_default().as_bytes());
+        }
         mac::hmac_sha256(self.grants.expose(), &[&bound]).to_vec()
     }
 
     /// Whether `grant` is one that this server made and that was not withdrawn since.
     pub(crate) fn is_genuine(&self, grant: &Grant, epoch: u32) -> bool {
-        let expected = self.grant_mac(&grant.id, &grant.user, &grant.permissions, epoch);
-        secret::equal(&expected, &grant.mac)
+        secret::equal(&self.grant_mac(grant, epoch), &grant.mac)
     }
 
     /// The same; one that is not is reported.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kmip::enumerations::{ObjectType, State};
 
-/// The longest identifier and user name, in bytes.
+/// The longest identifier, user name and note, in bytes.
 pub const MAX_NAME: usize = 255;
 /// The longest value of an index entry, in bytes. A longer attribute is indexed by its beginning.
 pub const MAX_INDEX_VALUE: usize = 255;
@@ -76,7 +76,11 @@ pub struct Grant {
     pub user: String,
     /// The permissions, a JSON list of names.
     pub permissions: String,
-    /// Proof that this server made the grant.
+    /// When it ends, in seconds since 1970.
+    pub expires: Option<i64>,
+    /// What was noted when it was made.
+    pub note: Option<String>,
+    /// Proof that this server made the grant, and of all of the above.
     pub mac: Vec<u8>,
 }
 

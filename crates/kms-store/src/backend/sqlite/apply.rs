@@ -341,12 +341,17 @@ fn change_entries(
 }
 
 fn put_grant(connection: &Connection, grant: &Grant) -> rusqlite::Result<()> {
-    const SQL: &str = "INSERT INTO read_access (id, userid, permissions, mac) \
-         VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id, userid) \
-         DO UPDATE SET permissions = excluded.permissions, mac = excluded.mac";
+    const SQL: &str = concat!(
+        "INSERT INTO read_access (",
+        convert::grant_columns!(),
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id, userid) DO UPDATE SET \
+         permissions = excluded.permissions, expires = excluded.expires, note = excluded.note, \
+         mac = excluded.mac"
+    );
+    let Grant { id, user, permissions, expires, note, mac } = grant;
     connection
         .prepare_cached(SQL)?
-        .execute(params![grant.id, grant.user, grant.permissions, grant.mac])
+        .execute(params![id, user, permissions, expires, note, mac])
         .map(drop)
 }
 

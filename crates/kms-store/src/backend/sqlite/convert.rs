@@ -141,13 +141,22 @@ pub(super) fn row(from: &rusqlite::Row<'_>) -> Result<Row, Error> {
     })
 }
 
-/// The grant in a row of id, userid, permissions, mac.
+/// The columns of `read_access`, in the order that [`grant`] reads.
+macro_rules! grant_columns {
+    () => {
+        "id, userid, permissions, expires, note, mac"
+    };
+}
+pub(super) use grant_columns;
+
 pub(super) fn grant(from: &rusqlite::Row<'_>) -> Result<Grant, Error> {
     Ok(Grant {
         id: get(from, 0)?,
         user: get(from, 1)?,
         permissions: get(from, 2)?,
-        mac: get(from, 3)?,
+        expires: get(from, 3)?,
+        note: get(from, 4)?,
+        mac: get(from, 5)?,
     })
 }
 

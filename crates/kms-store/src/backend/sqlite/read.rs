@@ -87,16 +87,22 @@ pub(super) fn object(
 }
 
 pub(super) fn grant(connection: &Connection, id: &str, user: &str) -> Result<Option<Grant>, Error> {
-    const SQL: &str =
-        "SELECT id, userid, permissions, mac FROM read_access WHERE id = ?1 AND userid = ?2";
+    const SQL: &str = concat!(
+        "SELECT ",
+        convert::grant_columns!(),
+        " FROM read_access WHERE id = ?1 AND userid = ?2"
+    );
     let mut statement = connection.prepare_cached(SQL).map_err(error)?;
     let mut rows = statement.query([id, user]).map_err(error)?;
     rows.next().map_err(error)?.map(convert::grant).transpose()
 }
 
 pub(super) fn grants(connection: &Connection, id: &str) -> Result<Vec<Grant>, Error> {
-    const SQL: &str =
-        "SELECT id, userid, permissions, mac FROM read_access WHERE id = ?1 ORDER BY userid";
+    const SQL: &str = concat!(
+        "SELECT ",
+        convert::grant_columns!(),
+        " FROM read_access WHERE id = ?1 ORDER BY userid"
+    );
     let mut statement = connection.prepare_cached(SQL).map_err(error)?;
     convert::collect(&mut statement, [id], convert::grant)
 }
@@ -116,8 +122,11 @@ pub(super) fn granted_to(
     limit: usize,
 ) -> Result<Vec<Grant>, Error> {
     // No identifier is empty, so that the empty one comes before all.
-    const SQL: &str = "SELECT id, userid, permissions, mac FROM read_access \
-         WHERE userid = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+    const SQL: &str = concat!(
+        "SELECT ",
+        convert::grant_columns!(),
+        " FROM read_access WHERE userid = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+    );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(SQL).map_err(error)?;
     convert::collect(&mut statement, (user, after.unwrap_or_default(), limit), convert::grant)
