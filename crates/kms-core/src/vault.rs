@@ -12,7 +12,7 @@ use kms_crypto::kdf;
 use kms_crypto::mac;
 use kms_crypto::seal::SealKey;
 use kms_crypto::secret::{self, Secret};
-use kms_store::{Grant, Row};
+use kms_store::{ApiToken, Grant, Row};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -32,6 +32,7 @@ pub struct Vault {
     material: SealKey,
     usage: SealKey,
     grants: Secret,
+    api_tokens: Secret,
 }
 
 impl Vault {
@@ -52,6 +53,7 @@ impl Vault {
             material: seal("material")?,
             usage: seal("usage")?,
             grants: Secret::new(key("grant")?.to_vec()),
+            api_tokens: Secret::new(key("api token")?.to_vec()),
         })
     }
 
@@ -136,6 +138,25 @@ impl Vault {
             })
         };
         read().ok_or_else(|| tampered(id))
+    }
+
+    /// The MAC of an API token: over all its columns, and over the epoch of all tokens.
+    pub(crate) fn api_token_mac(&self, token: &ApiToken, epoch: u64) -> Vec<u8> {
+        let ApiToken { id, name, user, hash, created, expires, revoked, .. } = token;
+        let mut bound = bind(b'T', id);
+        push(&mut bound, name.as_bytes());
+        push(&mut bound, user.as_bytes());
+        push(&mut bound, hash);
+        bound.extend_from_slice(&created.to_be_bytes());
+        for time in [expires, revoked] {
+            // None and every number differ.
+            match time {
+                Some(time) => push(&mut bound, &time.to_be_bytes()),
+                None => push(&mut bound, &[]),
+            }
+        }
+        bound.extend_from_slice(&epoch.to_be_bytes());
+        mac::hmac_sha256(self.api_tokens.expose(), &[&bound]).to_vec()
     }
 
     /// The MAC of a grant: over all its columns, and over its bucket's epoch.

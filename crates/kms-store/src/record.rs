@@ -84,6 +84,27 @@ pub struct Grant {
     pub mac: Vec<u8>,
 }
 
+/// An API token as it rests: everything but its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiToken {
+    /// What the token's text names it by.
+    pub id: String,
+    /// What its maker calls it.
+    pub name: String,
+    /// The user that whoever has it is.
+    pub user: String,
+    /// The hash of the token's text.
+    pub hash: Vec<u8>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// When it ends.
+    pub expires: Option<i64>,
+    /// When it was revoked.
+    pub revoked: Option<i64>,
+    /// Proof that this server wrote all of the above.
+    pub mac: Vec<u8>,
+}
+
 /// One change. A commit makes all of its changes or none.
 #[derive(Clone, Debug)]
 pub enum Write {
@@ -120,6 +141,15 @@ pub enum Write {
         sealed: Vec<u8>,
         /// What stands there now, or none if nothing does.
         expected: Option<Vec<u8>>,
+    },
+    /// Changes API tokens, if no other change of them came between.
+    ApiTokens {
+        /// Tokens that are removed first, so that their names are free.
+        remove: Vec<String>,
+        /// Tokens that are inserted or replaced, by their identifier.
+        put: Vec<ApiToken>,
+        /// The epoch that was read, and the one from now on.
+        epoch: (u64, u64),
     },
 }
 
