@@ -68,6 +68,14 @@ impl Client {
         Ok(self)
     }
 
+    /// Whether a token may be sent to this server, before there is one.
+    ///
+    /// # Errors
+    /// When it would travel in the clear and the profile does not allow it.
+    pub fn may_send_token(&self) -> Result<(), Error> {
+        self.transport.may_send_token()
+    }
+
     /// Which server this is: scheme, host and port, in one spelling.
     ///
     /// A token that was made for one must not be sent to another.
