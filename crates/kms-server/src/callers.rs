@@ -10,6 +10,7 @@ use kms_config::{Build, Config};
 use kms_core::{ADMIN, ApiTokens};
 
 use crate::compose::StartError;
+use crate::facts::FACTS;
 
 /// The schemes of a server, and what its report says of them.
 pub(crate) struct Callers {
@@ -40,6 +41,15 @@ enum Nameless {
 }
 
 impl SetUp {
+    /// What the options set up.
+    fn by(config: &Config) -> Self {
+        Self {
+            certificates: config.client_ca_path.is_some(),
+            api_tokens: false,
+            bearer: config.delegated_authority_domain.is_some() || !config.authorities.is_empty(),
+        }
+    }
+
     fn nameless(self, build: Build) -> Nameless {
         let Self { certificates, api_tokens, bearer } = self;
         match (certificates, api_tokens || bearer) {
@@ -49,6 +59,12 @@ impl SetUp {
             _ => Nameless::Refused,
         }
     }
+}
+
+/// Whether callers are asked who they are even where there is no API token.
+pub(crate) fn asks_without_tokens(config: &Config) -> bool {
+    let set_up = SetUp { api_tokens: false, ..SetUp::by(config) };
+    set_up.nameless(FACTS.build) == Nameless::Refused
 }
 
 /// Makes the schemes that `config` and the database ask for.
@@ -61,7 +77,7 @@ pub(crate) async fn callers(
     let there = tokens.exist().await.map_err(|error| {
         StartError::new(Exit::Database, format!("API tokens cannot be looked up: {error}"))
     })?;
-    let set_up = SetUp { certificates: false, api_tokens: there, bearer: false };
+    let set_up = SetUp { api_tokens: there, ..SetUp::by(config) };
     let nameless = set_up.nameless(build);
     let mut schemes: Vec<Box<dyn Authenticator>> = Vec::new();
     if nameless == Nameless::Refused {

@@ -88,8 +88,14 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     })
 }
 
+/// Opens the database beside a server that may be running on it.
+pub(crate) async fn beside(config: &Config) -> Result<Store, StartError> {
+    let store = kms_store::Config::directory(config.root_dir.value.clone()).beside();
+    Store::open(store).await.map_err(|error| store_error(&error))
+}
+
 /// What keeps the data key. Builds that protect it get their sealers here.
-fn sealer() -> Clear {
+pub(crate) fn sealer() -> Clear {
     Clear
 }
 
@@ -102,7 +108,7 @@ fn store_error(error: &kms_store::OpenError) -> StartError {
     StartError::new(exit, error.to_string())
 }
 
-fn core_error(error: &kms_core::OpenError) -> StartError {
+pub(crate) fn core_error(error: &kms_core::OpenError) -> StartError {
     let exit = match error {
         kms_core::OpenError::Store(_) => Exit::Database,
         kms_core::OpenError::Start(_) => Exit::Failure,

@@ -1,7 +1,9 @@
 //! The commands beside serving: each opens what it needs by the server's own options, does one
-//! thing and ends. A command's answer goes to standard output; all else goes to standard error.
+//! thing and ends. What was asked for goes to standard output; all else goes to standard error.
 //!
 //! To add one, add its row to the table of `kms-config`, a function here, and its row below.
+
+mod token;
 
 use std::future::{Ready, ready};
 use std::pin::Pin;
@@ -10,19 +12,19 @@ use kms_config::commands::{AUDIT_VERIFY, Given, TOKEN_CREATE, TOKEN_LIST, TOKEN_
 use kms_config::exit::Exit;
 use kms_config::{Config, Serve};
 
+use crate::complain;
 use crate::compose::StartError;
 use crate::facts::FACTS;
-use crate::{complain, print};
 
-/// What a command prints, or why it failed.
-type Ending<'a> = Pin<Box<dyn Future<Output = Result<String, StartError>> + 'a>>;
+/// What the process ends with, or why the command failed.
+type Ending<'a> = Pin<Box<dyn Future<Output = Result<Exit, StartError>> + 'a>>;
 type Run = for<'a> fn(&'a Config, &'a Given) -> Ending<'a>;
 
 /// What carries each command out.
 static RUNS: &[(&str, Run)] = &[
-    (TOKEN_CREATE, |_, given| Box::pin(not_there_yet(given))),
-    (TOKEN_LIST, |_, given| Box::pin(not_there_yet(given))),
-    (TOKEN_REVOKE, |_, given| Box::pin(not_there_yet(given))),
+    (TOKEN_CREATE, |config, given| Box::pin(token::create(config, given))),
+    (TOKEN_LIST, |config, _| Box::pin(token::list(config))),
+    (TOKEN_REVOKE, |config, given| Box::pin(token::revoke(config, given))),
     (AUDIT_VERIFY, |_, given| Box::pin(not_there_yet(given))),
 ];
 
@@ -33,7 +35,7 @@ pub(crate) fn run(serve: &Serve, given: &Given) -> Exit {
         return Exit::Configuration;
     }
     match carry_out(&serve.config, given) {
-        Ok(text) => print(&text),
+        Ok(exit) => exit,
         Err(error) => {
             complain(&error.message);
             error.exit
@@ -41,7 +43,7 @@ pub(crate) fn run(serve: &Serve, given: &Given) -> Exit {
     }
 }
 
-fn carry_out(config: &Config, given: &Given) -> Result<String, StartError> {
+fn carry_out(config: &Config, given: &Given) -> Result<Exit, StartError> {
     let name = given.command.name;
     let Some((_, run)) = RUNS.iter().find(|(known, _)| *known == name) else {
         return Err(StartError::new(Exit::Failure, format!("{name} is not known here")));
@@ -53,7 +55,7 @@ fn carry_out(config: &Config, given: &Given) -> Result<String, StartError> {
     runtime.block_on(run(config, given))
 }
 
-fn not_there_yet(given: &Given) -> Ready<Result<String, StartError>> {
+fn not_there_yet(given: &Given) -> Ready<Result<Exit, StartError>> {
     let text = format!("{} is not there yet", given.command.name);
     ready(Err(StartError::new(Exit::Failure, text)))
 }
