@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod api_tokens;
 mod batches;
 mod creation;
 mod cryptography;
