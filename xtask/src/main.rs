@@ -17,6 +17,7 @@ mod curl;
 mod dist;
 mod fuzz;
 mod http;
+mod lab;
 mod places;
 mod run;
 mod server;

@@ -17,6 +17,9 @@ use anyhow::Result;
 use crate::server::Server;
 use crate::{places, run};
 
+/// The variables of a server under measurement: what a row does not measure is off.
+pub(crate) const QUIET: &[(&str, &str)] = &[("KMS_AUDIT", "off")];
+
 /// What is measured and how long.
 pub(crate) struct Plan {
     /// One measurement of one row.
@@ -83,7 +86,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<bool> {
     let data = scratch.join("small");
     std::fs::create_dir_all(&data)?;
     {
-        let server = Server::start(&programs.server, &data)?;
+        let server = Server::start(&programs.server, &data, QUIET)?;
         lines.extend(rows::measure(&plan, &server, &echo)?);
         lines.extend(special::beside_generation(&plan, &server)?);
         lines.extend(special::against_bare(&plan, &server, &echo, &programs.bare)?);
