@@ -4,8 +4,9 @@
 //! rights. It must not know HTTP, encodings or what a user may do.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+mod audit;
 mod backend;
 mod cache;
 mod commit;
@@ -13,6 +14,7 @@ mod error;
 mod migrate;
 mod record;
 
+pub use audit::{AuditChange, AuditEpoch, AuditHead, AuditRecorder, AuditWrite, MAX_AUDIT_LINE};
 pub use error::{Error, OpenError};
 pub use record::{
     ApiToken, Cached, Condition, EVERYONE, Grant, IndexEntry, KeyringRow, MAX_INDEX_ENTRIES,
@@ -39,7 +41,7 @@ pub struct Config {
     /// The most bytes of rows kept in memory.
     pub cache_bytes: usize,
     /// Whether it is opened beside a server that may be running: nothing is made, claimed or brought
-    /// up to date, and only [`Write::ApiTokens`] can be written.
+    /// up to date, and only [`Write::ApiTokens`] and records for the audit log can be written.
     pub beside: bool,
 }
 
@@ -65,6 +67,7 @@ pub struct Store {
     backend: Arc<dyn Backend>,
     cache: Arc<Cache>,
     beside: bool,
+    recorder: Arc<OnceLock<Arc<dyn AuditRecorder>>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -85,7 +88,8 @@ impl Store {
                     database = backend.database_id(),
                     "store opened"
                 );
-                return Ok(Self { backend, cache, beside: config.beside });
+                let recorder = Arc::new(OnceLock::new());
+                return Ok(Self { backend, cache, beside: config.beside, recorder });
             }
         }
         Err(OpenError::Database {
@@ -126,10 +130,18 @@ impl Store {
             return Ok(());
         }
         // The server keeps objects in memory and would not hear of it.
-        if self.beside && !writes.iter().all(|write| matches!(write, Write::ApiTokens { .. })) {
+        if self.beside && !writes.iter().all(is_for_beside) {
             return Err(beside());
         }
-        self.backend.commit(Commit::new(reads, writes, Arc::clone(&self.cache))?).await
+        let commit = Commit::new(reads, writes, Arc::clone(&self.cache))?;
+        self.backend.commit(commit.heard_by(self.recorder.get().cloned())).await
+    }
+
+    /// From now on `recorder` hears what becomes of records of changes. The first one stays.
+    pub fn set_audit_recorder(&self, recorder: Arc<dyn AuditRecorder>) {
+        if self.recorder.set(recorder).is_err() {
+            tracing::error!("the database has an audit log already");
+        }
     }
 
     /// A page of candidates, oldest first. Pages do not push other rows out of memory, and do not
@@ -184,6 +196,42 @@ impl Store {
         self.backend.api_tokens().await
     }
 
+    /// Records of changes that are not known to be in the log of `server`, from one to another epoch
+    /// and number, both included, in this order.
+    pub async fn audit_changes(
+        &self,
+        server: &str,
+        range: ((u64, u64), (u64, u64)),
+        limit: usize,
+    ) -> Result<Vec<AuditChange>, Error> {
+        self.backend.audit_changes(server, range, limit).await
+    }
+
+    /// The epochs of the log of `server`, oldest first.
+    pub async fn audit_epochs(&self, server: &str) -> Result<Vec<AuditEpoch>, Error> {
+        self.backend.audit_epochs(server).await
+    }
+
+    /// How far the log of `server` is known to be on the disk.
+    pub async fn audit_head(&self, server: &str) -> Result<Option<AuditHead>, Error> {
+        self.backend.audit_head(server).await
+    }
+
+    /// Lines of the log of `server` that are kept here, from a number on.
+    pub async fn audit_lines(
+        &self,
+        server: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+        self.backend.audit_lines(server, from, limit).await
+    }
+
+    /// The last of them.
+    pub async fn audit_last_line(&self, server: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.backend.audit_last_line(server).await
+    }
+
     /// Whether the identifier belonged to an object that was removed.
     pub async fn removed(&self, id: &str) -> Result<bool, Error> {
         self.backend.removed(id).await
@@ -216,6 +264,10 @@ impl Store {
     pub async fn close(&self) -> Result<(), Error> {
         self.backend.close().await
     }
+}
+
+fn is_for_beside(write: &Write) -> bool {
+    matches!(write, Write::ApiTokens { .. } | Write::Audit(AuditWrite::Change(_)))
 }
 
 fn beside() -> Error {

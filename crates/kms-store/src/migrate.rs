@@ -19,6 +19,7 @@ pub(crate) static MIGRATIONS: &[Migration] = &[
         name: "api-tokens",
         up: include_str!("../migrations/0003-api-tokens/up.sql"),
     },
+    Migration { number: 4, name: "audit", up: include_str!("../migrations/0004-audit/up.sql") },
 ];
 
 /// Why a database's schema cannot be used.

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kmip::enumerations::{ObjectType, State};
 
+use crate::audit::AuditWrite;
+
 /// The longest identifier, user name and note, in bytes.
 pub const MAX_NAME: usize = 255;
 /// The longest value of an index entry, in bytes. A longer attribute is indexed by its beginning.
@@ -151,6 +153,8 @@ pub enum Write {
         /// The epoch that was read, and the one from now on.
         epoch: (u64, u64),
     },
+    /// Something of the audit log.
+    Audit(AuditWrite),
 }
 
 /// A data key under its protection.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::audit;
 use super::convert::{self, api_token_columns, error};
 use super::read;
 use crate::Error;
@@ -127,7 +128,7 @@ impl<'a> Expected<'a> {
             Write::ApiTokens { put, remove, epoch } => {
                 return check_api_tokens(self.connection, put, remove, epoch.0);
             }
-            Write::RemoveGrant { .. } => {}
+            Write::RemoveGrant { .. } | Write::Audit(_) => {}
         }
         Ok(())
     }
@@ -215,6 +216,7 @@ pub(super) fn apply(
                 .map(drop)
                 .map_err(error)?,
             Write::Remove { id, .. } => remove(connection, id).map_err(error)?,
+            Write::Audit(write) => audit::write(connection, write)?,
             Write::ApiTokens { put, remove, epoch } => {
                 put_api_tokens(connection, put, remove, epoch.1).map_err(error)?;
             }

@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionB
 use tokio::sync::Semaphore;
 
 use super::{Answer, Backend, Opening};
+use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::migrate::{self, Migration, Mismatch};
@@ -19,6 +20,7 @@ use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
 use crate::{Config, Error, Location, OpenError};
 
 mod apply;
+mod audit;
 mod convert;
 mod file;
 mod queue;
@@ -227,6 +229,36 @@ impl Backend for Sqlite {
 
     fn api_tokens(&self) -> Answer<'_, (Vec<ApiToken>, u64)> {
         self.read(read::api_tokens)
+    }
+
+    fn audit_changes<'a>(
+        &'a self,
+        server: &'a str,
+        range: ((u64, u64), (u64, u64)),
+        limit: usize,
+    ) -> Answer<'a, Vec<AuditChange>> {
+        self.read(move |connection| audit::changes(connection, server, range, limit))
+    }
+
+    fn audit_epochs<'a>(&'a self, server: &'a str) -> Answer<'a, Vec<AuditEpoch>> {
+        self.read(move |connection| audit::epochs(connection, server))
+    }
+
+    fn audit_head<'a>(&'a self, server: &'a str) -> Answer<'a, Option<AuditHead>> {
+        self.read(move |connection| audit::head(connection, server))
+    }
+
+    fn audit_lines<'a>(
+        &'a self,
+        server: &'a str,
+        from: u64,
+        limit: usize,
+    ) -> Answer<'a, Vec<(u64, Vec<u8>)>> {
+        self.read(move |connection| audit::lines(connection, server, from, limit))
+    }
+
+    fn audit_last_line<'a>(&'a self, server: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+        self.read(move |connection| audit::last_line(connection, server))
     }
 
     fn removed<'a>(&'a self, id: &'a str) -> Answer<'a, bool> {
