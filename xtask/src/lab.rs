@@ -1,7 +1,7 @@
 //! The laboratory's program as a child that runs beside what is measured or shown: it is told
 //! something by lines, answers by lines, and ends when nobody can tell it anything any more.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -32,6 +32,13 @@ impl Lab {
         let issuer = line.strip_prefix("issuer ");
         issuer.with_context(|| format!("kms-lab {task}: {line}"))?.clone_into(&mut lab.issuer);
         Ok(lab)
+    }
+
+    /// Tells it one line and reads `lines` lines of an answer.
+    pub(crate) fn ask(&mut self, line: &str, lines: usize) -> Result<Vec<String>> {
+        let told = self.told.as_mut().context("it is told nothing more")?;
+        writeln!(told, "{line}")?;
+        (0..lines).map(|_| self.line()).collect()
     }
 
     fn line(&mut self) -> Result<String> {

@@ -81,8 +81,11 @@ impl Walk {
             Server::start(&places::program("debug", "kms-server"), &place("data"), variables)?;
         let port = server.address.port().to_string();
         let mut script = "set -eux\n".to_owned();
+        let mut user = None;
         for block in blocks {
-            script.push_str(&self.terminal(&block.user)?);
+            if user.replace(&block.user) != Some(&block.user) {
+                script.push_str(&self.terminal(&block.user)?);
+            }
             let text = block.text.replace(PRINTED, &port);
             script.push_str(&printed.iter().fold(text, |text, (old, new)| text.replace(old, new)));
         }

@@ -14,7 +14,14 @@ use crate::http::{self, Connection};
 use crate::run;
 use crate::server::Server;
 
-fn line(name: &str, target: &str, result: String, met: bool, figures: &[(&str, f64)]) -> Line {
+/// A line of the report, printed at once.
+pub(crate) fn line(
+    name: &str,
+    target: &str,
+    result: String,
+    met: bool,
+    figures: &[(&str, f64)],
+) -> Line {
     println!("{name:<44} {result}");
     let figures = figures.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
     let (name, target) = (name.to_owned(), target.to_owned());
