@@ -200,6 +200,10 @@ pub(crate) async fn find(
             }
         }
         if !full {
+            // Nothing there, and nothing that may be seen, are one answer.
+            if count == 0 {
+                context.veil.draw();
+            }
             found.count = Some(count);
             return Ok(found);
         }
@@ -277,7 +281,10 @@ pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<Str
         let own = own.best();
         let found = if own.is_empty() { shared.best() } else { own };
         return match found.as_slice() {
-            [] => Err(Error::not_found(text)),
+            [] => {
+                context.veil.draw();
+                Err(Error::not_found(text))
+            }
             [one] => Ok(one.clone()),
             [..] => Err(Error::new(
                 ResultReason::InvalidField,
