@@ -454,7 +454,7 @@ impl Service {
         let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.seq);
         let now = self.clock.now();
         let mut items = Vec::with_capacity(rows.len());
-        for row in &rows {
+        for row in rows.iter().filter(|row| row.row.id != REGISTER) {
             // What was altered is reported by the vault, and not listed.
             if let Ok(record) = self.vault.open_record(&row.row) {
                 let state = lifecycle::name(lifecycle::effective(&record, now));

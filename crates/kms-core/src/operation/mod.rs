@@ -211,6 +211,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_may_is_said_once() {
+        for row in ACCESS {
+            let subjects = row.roles.iter().filter(|it| it.role == Role::Subject);
+            for subject in subjects {
+                assert_eq!(subject.needs, row.needs, "{}", row.name);
+            }
+            // An operation that is anyone's touches no object.
+            assert!(row.needs != Needs::Anyone || row.roles.is_empty(), "{}", row.name);
+            assert!(row.roles.iter().all(|it| it.needs != Needs::Anyone), "{}", row.name);
+        }
+    }
+
+    #[test]
     fn only_large_objects_are_not_copied_to_be_tried_again() {
         for (length, large) in [(LARGE_BYTES, false), (LARGE_BYTES + 1, true)] {
             let object = Object::OpaqueObject(OpaqueObject {
