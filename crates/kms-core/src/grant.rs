@@ -4,10 +4,13 @@
 //! raises that epoch, so that a withdrawn grant that somebody writes back is refused. It must never
 //! decide whether a grant suffices for an operation; `access` does.
 
+use std::hash::{BuildHasher, RandomState};
+
 use kmip::attribute::Attributes;
 use kmip::enumerations::{ObjectType, ResultReason, State};
 use kmip::stored::{FORMAT, GrantEpoch, StoredHeader, StoredRecord};
 use kms_store::{Grant, Search, Write};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::Service;
 use crate::access::Permission;
@@ -85,6 +88,31 @@ pub struct Page<T, C> {
     pub items: Vec<T>,
     /// What to ask for next; `None` at the end.
     pub next: Option<C>,
+}
+
+/// Whose turn it is to change the grants of an object: they all write its record. Another server
+/// takes no turns, and is met at the commit.
+pub(crate) struct Turns {
+    places: [Mutex<()>; TURNS],
+    hasher: RandomState,
+}
+
+/// As many objects' grants are changed at once.
+const TURNS: usize = 64;
+
+impl Default for Turns {
+    fn default() -> Self {
+        let places = std::array::from_fn(|_| Mutex::default());
+        Self { places, hasher: RandomState::new() }
+    }
+}
+
+impl Turns {
+    async fn take(&self, id: &str) -> Option<MutexGuard<'_, ()>> {
+        let place = usize::try_from(self.hasher.hash_one(id) % TURNS as u64).ok();
+        let place = place.and_then(|place| self.places.get(place))?;
+        Some(place.lock().await)
+    }
 }
 
 /// Which way a user's permissions change.
@@ -250,7 +278,11 @@ impl Service {
             return self.change_tried(caller, REGISTER, &user, change).await;
         };
         let mut veil = self.slots.veil();
-        let result = self.change_tried(caller, id, &user, change).await;
+        // Whoever is refused waits for nobody's turn, which would tell that there is one.
+        let result = match own(&mut self.unit(), caller, id).await {
+            Ok(_) => self.change_tried(caller, id, &user, change).await,
+            Err(hidden) => Err(hidden),
+        };
         if is_hidden(&result) {
             veil.draw();
         }
@@ -265,6 +297,8 @@ impl Service {
         user: &str,
         change: Change<'_>,
     ) -> Result<()> {
+        // Many at once would meet each other more often than they are tried.
+        let _turn = self.turns.take(id).await;
         let mut result = Err(Error::conflict(id));
         for _ in 0..TRIES {
             result = self.change_once(caller, id, user, change).await;

@@ -62,6 +62,7 @@ pub use crate::vault::Vault;
 use kms_seal::Sealer;
 use kms_store::Store;
 
+use crate::grant::Turns;
 use crate::slow::{Aside, Slow};
 use crate::stream::Streams;
 use crate::unit::Unit;
@@ -79,6 +80,7 @@ pub struct Service {
     streams: Streams,
     usage: Usage,
     slots: Slots,
+    turns: Turns,
 }
 
 /// How many threads make RSA keys.
@@ -99,8 +101,8 @@ impl Service {
         let streams = Streams::new(policy.streams_max, policy.held_back_total);
         let vault = Arc::new(vault);
         let (aside, usage) = (Aside::new(), Usage::default());
-        let slots = Slots::start().map_err(OpenError::Start)?;
-        Ok(Self { store, vault, clock, policy, slow, aside, streams, usage, slots })
+        let (slots, turns) = (Slots::start().map_err(OpenError::Start)?, Turns::default());
+        Ok(Self { store, vault, clock, policy, slow, aside, streams, usage, slots, turns })
     }
 
     /// The API tokens of machines.

@@ -312,6 +312,28 @@ async fn a_withdrawal_from_one_leaves_everybody_else_what_they_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_grants_on_one_object_at_once_are_all_made() {
+    let world = std::sync::Arc::new(World::new().await);
+    world.aes("ann", "key", true).await;
+    let grants: Vec<_> = (0..64)
+        .map(|number| {
+            let world = std::sync::Arc::clone(&world);
+            tokio::spawn(async move {
+                let (ann, user) = (Principal::new("ann"), format!("user-{}", number / 2));
+                let one = [[Permission::Get, Permission::Encrypt][number % 2]];
+                world.service.grant(&ann, Some("key"), &user, &one).await
+            })
+        })
+        .collect();
+    for grant in grants {
+        grant.await.unwrap().unwrap();
+    }
+    let list = world.service.accesses(&Principal::new("ann"), "key").await.unwrap();
+    assert_eq!(list.len(), 32);
+    assert!(list.iter().all(|it| it.permissions == [Permission::Get, Permission::Encrypt]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_has_ended_makes_room() {
     let world = World::new().await;
     world.aes("ann", "key", true).await;
