@@ -17,6 +17,7 @@ mod curl;
 mod dist;
 mod fuzz;
 mod http;
+mod lab;
 mod places;
 mod run;
 mod server;
@@ -43,6 +44,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         purpose: "set up what the tests need, run every test, print a summary",
         run: test::task,
+    },
+    Task {
+        name: "setup",
+        arguments: "",
+        purpose: "set up what the tests need, for running some of them by hand",
+        run: setup::task,
     },
     Task {
         name: "conformance",

@@ -5,15 +5,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use kms_auth::Authentication;
 use kms_config::Config;
 use kms_config::exit::Exit;
 use kms_config::value::NoncePolicy;
-use kms_core::{Policy, Service, SystemClock};
+use kms_core::{EVERYBODY, Policy, Principal, Service, SystemClock};
 use kms_seal::{Clear, Sealer};
 use kms_store::Store;
 
 use crate::app::App;
+use crate::callers::callers;
 use crate::connection::Registry;
 use crate::facts::FACTS;
 use crate::http::Bodies;
@@ -59,6 +59,7 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     let store = Store::open(store).await.map_err(|error| store_error(&error))?;
     let policy = Policy {
         refuse_exhausted_nonces: *config.nonce_policy == NoncePolicy::Refuse,
+        creators: creators(config)?,
         ..Policy::default()
     };
     let clock = Arc::new(SystemClock);
@@ -73,10 +74,13 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         idle: *config.idle_timeout,
         stop: *config.stop_timeout,
     };
+    let callers = callers(config, FACTS.build, service.api_tokens()).await?;
+    warn_of_creators(config, callers.authentication.everyone());
     Ok(App {
         service,
         store,
-        authentication: Authentication::new(Vec::new()),
+        authentication: callers.authentication,
+        callers: callers.report,
         limits,
         bodies: Bodies::new(BODIES_BYTES),
         metrics: Metrics::new(),
@@ -86,8 +90,43 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     })
 }
 
+/// The users who may create objects, where not everyone may, in the form users are compared in.
+fn creators(config: &Config) -> Result<Option<Vec<String>>, StartError> {
+    let name = |name: &String| match kms_core::grantee(name) {
+        Ok(user) if user != EVERYBODY => Ok(user),
+        Ok(_) => Err(format!("{name}: leave the list out, and everyone may create")),
+        Err(reason) => Err(format!("{name}: {reason}")),
+    };
+    let listed: Result<Vec<_>, String> = config.privileged_users.iter().map(name).collect();
+    match listed {
+        Ok(listed) => Ok(Some(listed).filter(|listed| !listed.is_empty())),
+        Err(problem) => {
+            Err(StartError::new(Exit::Configuration, format!("KMS_PRIVILEGED_USERS: {problem}")))
+        }
+    }
+}
+
+/// Warns of a list that lets nobody create.
+fn warn_of_creators(config: &Config, everyone: Option<&Principal>) {
+    let Some(everyone) = everyone.filter(|_| !config.privileged_users.is_empty()) else { return };
+    let is_everyone = |name: &String| kms_core::grantee(name).as_deref() == Ok(everyone.user());
+    if !config.privileged_users.iter().any(is_everyone) {
+        tracing::warn!(
+            "nobody can create objects: KMS_PRIVILEGED_USERS lacks `{}`, and without authentication \
+             there is no other user",
+            everyone.user()
+        );
+    }
+}
+
+/// Opens the database beside a server that may be running on it.
+pub(crate) async fn beside(config: &Config) -> Result<Store, StartError> {
+    let store = kms_store::Config::directory(config.root_dir.value.clone()).beside();
+    Store::open(store).await.map_err(|error| store_error(&error))
+}
+
 /// What keeps the data key. Builds that protect it get their sealers here.
-fn sealer() -> Clear {
+pub(crate) fn sealer() -> Clear {
     Clear
 }
 
@@ -100,7 +139,7 @@ fn store_error(error: &kms_store::OpenError) -> StartError {
     StartError::new(exit, error.to_string())
 }
 
-fn core_error(error: &kms_core::OpenError) -> StartError {
+pub(crate) fn core_error(error: &kms_core::OpenError) -> StartError {
     let exit = match error {
         kms_core::OpenError::Store(_) => Exit::Database,
         kms_core::OpenError::Start(_) => Exit::Failure,
@@ -112,13 +151,6 @@ fn core_error(error: &kms_core::OpenError) -> StartError {
 /// What the server says of itself at the start.
 pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report {
     let sealer = sealer();
-    let callers = match app.authentication.everyone() {
-        Some(user) => format!(
-            "everyone who can reach the address, as the user `{}` (no authentication is set up)",
-            user.user()
-        ),
-        None => app.authentication.schemes().collect::<Vec<_>>().join(", "),
-    };
     let (ip, port) = (address.ip(), address.port());
     // An address that means all of them cannot be called.
     let ip = match ip {
@@ -131,7 +163,7 @@ pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report 
         listening: address,
         url: format!("http://{}", SocketAddr::new(ip, port)),
         database: format!("SQLite, {}", config.root_dir.join("kms.db").display()),
-        callers,
+        callers: app.callers.clone(),
         keys: sealer.describe(),
         clear: sealer.is_clear(),
     }

@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use crate::Error;
+use crate::audit::{AuditRecorder, AuditWrite};
 use crate::backend::packed;
 use crate::cache::Cache;
 use crate::record::{
-    Cached, Grant, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS,
-    MAX_SEALED, Write,
+    ApiToken, Cached, Grant, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME,
+    MAX_PERMISSIONS, MAX_SEALED, Write,
 };
 
 /// Changes that are made all or none, and what they rest on.
@@ -23,6 +24,8 @@ pub(crate) struct Commit {
     /// A slot of the keyring, and what it replaces.
     pub(crate) keyring: Option<(KeyringRow, Option<Vec<u8>>)>,
     cache: Arc<Cache>,
+    /// Who hears of the records of changes.
+    recorder: Option<Arc<dyn AuditRecorder>>,
     /// When it began, by the cache's clock.
     began: u64,
 }
@@ -35,18 +38,25 @@ impl Commit {
     ) -> Result<Self, Error> {
         writes.iter().try_for_each(check)?;
         let began = cache.now();
-        Ok(Self { reads, writes, keyring: None, cache, began })
+        Ok(Self { reads, writes, keyring: None, cache, recorder: None, began })
     }
 
     pub(crate) fn keyring(row: KeyringRow, expected: Option<Vec<u8>>, cache: Arc<Cache>) -> Self {
         let keyring = Some((row, expected));
-        Self { reads: Vec::new(), writes: Vec::new(), keyring, cache, began: 0 }
+        Self { reads: Vec::new(), writes: Vec::new(), keyring, cache, recorder: None, began: 0 }
+    }
+
+    /// The same; `recorder` hears what becomes of it.
+    pub(crate) fn heard_by(mut self, recorder: Option<Arc<dyn AuditRecorder>>) -> Self {
+        self.recorder = recorder;
+        self
     }
 
     /// Roughly the bytes to be written.
     pub(crate) fn weight(&self) -> usize {
         let weight = |write: &Write| match write {
             Write::Put { row, .. } => row.record.len() + row.material.as_ref().map_or(0, Vec::len),
+            Write::Audit(write) => write.weight(),
             _ => 0,
         };
         self.writes.iter().map(|write| 256 + weight(write)).sum()
@@ -69,7 +79,16 @@ impl Commit {
                     None => self.cache.forget(&row.id),
                 },
                 Write::Remove { id, .. } => self.cache.forget(&id),
-                Write::PutGrant(_) | Write::RemoveGrant { .. } | Write::PutUsage { .. } => {}
+                Write::Audit(AuditWrite::Change(change)) => {
+                    if let Some(recorder) = &self.recorder {
+                        recorder.committed(change);
+                    }
+                }
+                Write::PutGrant(_)
+                | Write::RemoveGrant { .. }
+                | Write::PutUsage { .. }
+                | Write::ApiTokens { .. }
+                | Write::Audit(_) => {}
             }
         }
     }
@@ -82,17 +101,26 @@ impl Commit {
 
 impl Drop for Commit {
     fn drop(&mut self) {
-        for write in &self.writes {
+        for write in self.writes.drain(..) {
             match write {
                 Write::Put { row, .. } => self.cache.forget(&row.id),
-                Write::Remove { id, .. } => self.cache.forget(id),
-                Write::PutGrant(_) | Write::RemoveGrant { .. } | Write::PutUsage { .. } => {}
+                Write::Remove { id, .. } => self.cache.forget(&id),
+                Write::Audit(AuditWrite::Change(change)) => {
+                    if let Some(recorder) = &self.recorder {
+                        recorder.doubtful(change);
+                    }
+                }
+                Write::PutGrant(_)
+                | Write::RemoveGrant { .. }
+                | Write::PutUsage { .. }
+                | Write::ApiTokens { .. }
+                | Write::Audit(_) => {}
             }
         }
     }
 }
 
-fn at_most(what: &'static str, length: usize, limit: usize) -> Result<(), Error> {
+pub(crate) fn at_most(what: &'static str, length: usize, limit: usize) -> Result<(), Error> {
     if length > limit { Err(Error::TooLong { what, limit }) } else { Ok(()) }
 }
 
@@ -107,16 +135,27 @@ fn check(write: &Write) -> Result<(), Error> {
             let longest = index.iter().map(|entry| entry.value.len()).max();
             at_most("a searchable value", longest.unwrap_or(0), MAX_INDEX_VALUE)
         }
-        Write::PutGrant(Grant { id, user, permissions, mac }) => {
+        Write::PutGrant(Grant { id, user, permissions, note, mac, .. }) => {
             at_most("an identifier", id.len(), MAX_NAME)?;
             at_most("a user name", user.len(), MAX_NAME)?;
             at_most("a permissions list", permissions.len(), MAX_PERMISSIONS)?;
+            at_most("a grant's note", note.as_ref().map_or(0, String::len), MAX_NAME)?;
             at_most("a grant's proof", mac.len(), MAX_NAME)
         }
         Write::PutUsage { id, sealed, .. } => {
             at_most("an identifier", id.len(), MAX_NAME)?;
             at_most("sealed usage", sealed.len(), MAX_SEALED)
         }
+        Write::ApiTokens { put, .. } => put.iter().try_for_each(check_api_token),
+        Write::Audit(write) => write.check(),
         Write::RemoveGrant { .. } | Write::Remove { .. } => Ok(()),
     }
+}
+
+fn check_api_token(token: &ApiToken) -> Result<(), Error> {
+    at_most("a token's identifier", token.id.len(), MAX_NAME)?;
+    at_most("a token's name", token.name.len(), MAX_NAME)?;
+    at_most("a user name", token.user.len(), MAX_NAME)?;
+    at_most("a token's hash", token.hash.len(), MAX_NAME)?;
+    at_most("a token's proof", token.mac.len(), MAX_NAME)
 }

@@ -4,9 +4,9 @@
 //! rights. It must not know HTTP, encodings or what a user may do.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
+mod audit;
 mod backend;
 mod cache;
 mod commit;
@@ -14,90 +14,20 @@ mod error;
 mod location;
 mod migrate;
 mod record;
+mod remote;
 
+pub use audit::{AuditChange, AuditEpoch, AuditHead, AuditRecorder, AuditWrite, MAX_AUDIT_LINE};
 pub use error::{Error, OpenError};
 pub use location::{Address, AddressError, Location, Password, Product};
 pub use record::{
-    Cached, Condition, EVERYONE, Grant, IndexEntry, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE,
-    MAX_NAME, MAX_PERMISSIONS, MAX_SEALED, Row, Search, Write,
+    ApiToken, Cached, Condition, EVERYONE, Grant, IndexEntry, KeyringRow, MAX_INDEX_ENTRIES,
+    MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS, MAX_SEALED, Row, Search, Write,
 };
+pub use remote::{Identity, Remote, Roots};
 
 use backend::{BACKENDS, Backend};
 use cache::Cache;
 use commit::Commit;
-
-/// The authorities that are trusted to vouch for a database's host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Roots {
-    /// Those that the system trusts.
-    Public,
-    /// Those of a PEM file alone, and the certificates in it themselves.
-    Only(Vec<u8>),
-}
-
-/// The certificate and the key with which the server proves itself to a database.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Identity {
-    bytes: Vec<u8>,
-    password: Password,
-}
-
-impl Identity {
-    /// A PKCS#12 file with its password, or a PEM file with a certificate and its key.
-    pub fn new(bytes: Vec<u8>, password: Password) -> Self {
-        Self { bytes, password }
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    pub(crate) fn password(&self) -> &str {
-        self.password.expose()
-    }
-}
-
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Identity(hidden)")
-    }
-}
-
-impl Drop for Identity {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.bytes);
-    }
-}
-
-/// How a database on a server is reached and used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remote {
-    /// Who vouches for its host.
-    pub roots: Roots,
-    /// Whether the roots were named for this database, which then speaks TLS in any case.
-    pub demands_tls: bool,
-    /// Who the server is.
-    pub identity: Option<Identity>,
-    /// How long an unreachable database is waited for at the start.
-    pub wait: Duration,
-    /// How long a row that was read is used without asking whether another server has changed it.
-    pub staleness: Duration,
-    /// The most connections at once.
-    pub connections: usize,
-}
-
-impl Default for Remote {
-    fn default() -> Self {
-        Self {
-            roots: Roots::Public,
-            demands_tls: false,
-            identity: None,
-            wait: Duration::from_secs(30),
-            staleness: Duration::ZERO,
-            connections: 20,
-        }
-    }
-}
 
 /// How to open the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +38,9 @@ pub struct Config {
     pub remote: Remote,
     /// The most bytes of rows kept in memory.
     pub cache_bytes: usize,
+    /// Whether it is opened beside a server that may be running: nothing is made, claimed or brought
+    /// up to date, and only [`Write::ApiTokens`] and records for the audit log can be written.
+    pub beside: bool,
 }
 
 /// The usual room for rows in memory.
@@ -117,12 +50,23 @@ impl Config {
     /// `SQLite` in this directory, with a cache of 8 MiB.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
         let location = Location::Directory(path.into());
-        Self { location, remote: Remote::default(), cache_bytes: CACHE_BYTES }
+        Self { location, remote: Remote::default(), cache_bytes: CACHE_BYTES, beside: false }
     }
 
     /// A database on a server, with a cache of 8 MiB.
     pub fn server(address: Address, remote: Remote) -> Self {
-        Self { location: Location::Server(address), remote, cache_bytes: CACHE_BYTES }
+        Self {
+            location: Location::Server(address),
+            remote,
+            cache_bytes: CACHE_BYTES,
+            beside: false,
+        }
+    }
+
+    /// The same, beside a server that may be running.
+    #[must_use]
+    pub fn beside(self) -> Self {
+        Self { beside: true, ..self }
     }
 }
 
@@ -133,6 +77,8 @@ impl Config {
 pub struct Store {
     backend: Arc<dyn Backend>,
     cache: Arc<Cache>,
+    beside: bool,
+    recorder: Arc<OnceLock<Arc<dyn AuditRecorder>>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -156,7 +102,8 @@ impl Store {
                     database = backend.database_id(),
                     "store opened"
                 );
-                return Ok(Self { backend, cache });
+                let recorder = Arc::new(OnceLock::new());
+                return Ok(Self { backend, cache, beside: config.beside, recorder });
             }
         }
         Err(OpenError::Database {
@@ -216,7 +163,19 @@ impl Store {
         if reads.is_empty() && writes.is_empty() {
             return Ok(());
         }
-        self.backend.commit(Commit::new(reads, writes, Arc::clone(&self.cache))?).await
+        // The server keeps objects in memory and would not hear of it.
+        if self.beside && !writes.iter().all(is_for_beside) {
+            return Err(beside());
+        }
+        let commit = Commit::new(reads, writes, Arc::clone(&self.cache))?;
+        self.backend.commit(commit.heard_by(self.recorder.get().cloned())).await
+    }
+
+    /// From now on `recorder` hears what becomes of records of changes. The first one stays.
+    pub fn set_audit_recorder(&self, recorder: Arc<dyn AuditRecorder>) {
+        if self.recorder.set(recorder).is_err() {
+            tracing::error!("the database has an audit log already");
+        }
     }
 
     /// A page of candidates, oldest first. Pages do not push other rows out of memory, and do not
@@ -261,6 +220,52 @@ impl Store {
         self.backend.usage(id).await
     }
 
+    /// The API token of this identifier, and the epoch of all tokens.
+    pub async fn api_token(&self, id: &str) -> Result<Option<(ApiToken, u64)>, Error> {
+        self.backend.api_token(id).await
+    }
+
+    /// All API tokens by name, and their epoch.
+    pub async fn api_tokens(&self) -> Result<(Vec<ApiToken>, u64), Error> {
+        self.backend.api_tokens().await
+    }
+
+    /// Records of changes that are not known to be in the log of `server`, from one to another epoch
+    /// and number, both included, in this order.
+    pub async fn audit_changes(
+        &self,
+        server: &str,
+        range: ((u64, u64), (u64, u64)),
+        limit: usize,
+    ) -> Result<Vec<AuditChange>, Error> {
+        self.backend.audit_changes(server, range, limit).await
+    }
+
+    /// The epochs of the log of `server`, oldest first.
+    pub async fn audit_epochs(&self, server: &str) -> Result<Vec<AuditEpoch>, Error> {
+        self.backend.audit_epochs(server).await
+    }
+
+    /// How far the log of `server` is known to be on the disk.
+    pub async fn audit_head(&self, server: &str) -> Result<Option<AuditHead>, Error> {
+        self.backend.audit_head(server).await
+    }
+
+    /// Lines of the log of `server` that are kept here, from a number on.
+    pub async fn audit_lines(
+        &self,
+        server: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+        self.backend.audit_lines(server, from, limit).await
+    }
+
+    /// The last of them.
+    pub async fn audit_last_line(&self, server: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.backend.audit_last_line(server).await
+    }
+
     /// Whether the identifier belonged to an object that was removed.
     pub async fn removed(&self, id: &str) -> Result<bool, Error> {
         self.backend.removed(id).await
@@ -278,6 +283,9 @@ impl Store {
         row: KeyringRow,
         expected: Option<Vec<u8>>,
     ) -> Result<(), Error> {
+        if self.beside {
+            return Err(beside());
+        }
         self.backend.commit(Commit::keyring(row, expected, Arc::clone(&self.cache))).await
     }
 
@@ -290,4 +298,12 @@ impl Store {
     pub async fn close(&self) -> Result<(), Error> {
         self.backend.close().await
     }
+}
+
+fn is_for_beside(write: &Write) -> bool {
+    matches!(write, Write::ApiTokens { .. } | Write::Audit(AuditWrite::Change(_)))
+}
+
+fn beside() -> Error {
+    Error::Unavailable("beside a running server it cannot be changed".to_owned())
 }

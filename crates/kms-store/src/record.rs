@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kmip::enumerations::{ObjectType, State};
 
-/// The longest identifier and user name, in bytes.
+use crate::audit::AuditWrite;
+
+/// The longest identifier, user name and note, in bytes.
 pub const MAX_NAME: usize = 255;
 /// The longest value of an index entry, in bytes. A longer attribute is indexed by its beginning.
 pub const MAX_INDEX_VALUE: usize = 255;
@@ -78,7 +80,32 @@ pub struct Grant {
     pub user: String,
     /// The permissions, a JSON list of names.
     pub permissions: String,
-    /// Proof that this server made the grant.
+    /// When it ends, in seconds since 1970.
+    pub expires: Option<i64>,
+    /// What was noted when it was made.
+    pub note: Option<String>,
+    /// Proof that this server made the grant, and of all of the above.
+    pub mac: Vec<u8>,
+}
+
+/// An API token as it rests: everything but its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiToken {
+    /// What the token's text names it by.
+    pub id: String,
+    /// What its maker calls it.
+    pub name: String,
+    /// The user that whoever has it is.
+    pub user: String,
+    /// The hash of the token's text.
+    pub hash: Vec<u8>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// When it ends.
+    pub expires: Option<i64>,
+    /// When it was revoked.
+    pub revoked: Option<i64>,
+    /// Proof that this server wrote all of the above.
     pub mac: Vec<u8>,
 }
 
@@ -119,6 +146,17 @@ pub enum Write {
         /// What stands there now, or none if nothing does.
         expected: Option<Vec<u8>>,
     },
+    /// Changes API tokens, if no other change of them came between.
+    ApiTokens {
+        /// Tokens that are removed first, so that their names are free.
+        remove: Vec<String>,
+        /// Tokens that are inserted or replaced, by their identifier.
+        put: Vec<ApiToken>,
+        /// The epoch that was read, and the one from now on.
+        epoch: (u64, u64),
+    },
+    /// Something of the audit log.
+    Audit(AuditWrite),
 }
 
 /// A data key under its protection.
@@ -222,6 +260,12 @@ impl Cached {
     /// A row whose material was not read, though it is there. It never goes into the cache.
     pub(crate) fn partial(seq: i64, row: Row) -> Self {
         Self { partial: true, ..Self::new(seq, row) }
+    }
+
+    /// The same without its material, which is there.
+    pub(crate) fn without_material(mut self) -> Self {
+        self.row.material = None;
+        Self { partial: true, ..self }
     }
 
     /// Whether the material, which is none here, was left out because it is large: it is no sign

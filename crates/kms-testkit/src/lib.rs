@@ -5,5 +5,9 @@
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+pub mod browser;
+pub mod chromium;
 pub mod http;
+pub mod issuer;
+pub mod provider;
 pub mod server;

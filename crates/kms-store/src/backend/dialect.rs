@@ -1,9 +1,10 @@
-//! What the databases spell differently, in one place: placeholders, upserts, the order of joins.
+//! What the databases on servers spell differently, in one place: placeholders, upserts, the order of joins.
 //!
 //! A statement is written once, with placeholders ?1, ?2, … and, where the dialects differ, with a
 //! word in braces: `{join}` joins in the order that is written; `{upsert (key) a, b}` ends an insert
 //! and replaces these columns of a row that is there; `{lock}` ends a read whose rows others shall
-//! not change until the end of the transaction. It must not know any statement.
+//! not change until the end of the transaction; `{index name}` demands an index where the planner would
+//! else weigh another way to the same order. It must not know any statement.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use std::sync::Arc;
 /// How a database spells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    Sqlite,
     Postgres,
     MySql,
 }
@@ -51,7 +51,6 @@ impl Dialect {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let (number, after) = rest.split_at_checked(digits).unwrap_or((rest, ""));
         match self {
-            Self::Sqlite => drop(write!(text, "?{number}")),
             Self::Postgres => drop(write!(text, "${number}")),
             Self::MySql => text.push('?'),
         }
@@ -62,14 +61,15 @@ impl Dialect {
     fn word(self, word: &str, text: &mut String) {
         if word == "join" {
             text.push_str(match self {
-                Self::Sqlite => "CROSS JOIN",
                 Self::Postgres => "JOIN",
                 Self::MySql => "STRAIGHT_JOIN",
             });
+        } else if let Some(index) = word.strip_prefix("index ") {
+            if self == Self::MySql {
+                drop(write!(text, "FORCE INDEX ({index})"));
+            }
         } else if word == "lock" {
             text.push_str(match self {
-                // There is one writer.
-                Self::Sqlite => "",
                 Self::Postgres => "FOR SHARE",
                 Self::MySql => "LOCK IN SHARE MODE",
             });
@@ -78,13 +78,13 @@ impl Dialect {
         {
             match self {
                 Self::MySql => text.push_str("ON DUPLICATE KEY UPDATE "),
-                _ => drop(write!(text, "ON CONFLICT {key}) DO UPDATE SET ")),
+                Self::Postgres => drop(write!(text, "ON CONFLICT {key}) DO UPDATE SET ")),
             }
             for (number, column) in columns.split(", ").enumerate() {
                 text.push_str(if number > 0 { ", " } else { "" });
                 drop(match self {
                     Self::MySql => write!(text, "{column} = VALUES({column})"),
-                    _ => write!(text, "{column} = excluded.{column}"),
+                    Self::Postgres => write!(text, "{column} = excluded.{column}"),
                 });
             }
         }
@@ -100,12 +100,6 @@ mod tests {
         let template = "INSERT INTO t (a, b) SELECT ?2, ?1 FROM x {join} y ON y.a = ?2 \
                         {upsert (a) b, c}";
         for (dialect, text, order) in [
-            (
-                Dialect::Sqlite,
-                "INSERT INTO t (a, b) SELECT ?2, ?1 FROM x CROSS JOIN y ON y.a = ?2 \
-                 ON CONFLICT (a) DO UPDATE SET b = excluded.b, c = excluded.c",
-                None,
-            ),
             (
                 Dialect::Postgres,
                 "INSERT INTO t (a, b) SELECT $2, $1 FROM x JOIN y ON y.a = $2 \

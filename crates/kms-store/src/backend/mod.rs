@@ -5,9 +5,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::cache::Cache;
 use crate::commit::Commit;
-use crate::record::{Cached, Grant, KeyringRow, Search};
+use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
 use crate::{Config, Error, OpenError};
 
 mod convert;
@@ -17,6 +18,7 @@ pub(crate) mod sqlite;
 mod statement;
 
 pub(crate) use convert::packed;
+pub(crate) use dialect::Dialect;
 
 /// An answer to come.
 pub(crate) type Answer<'a, T, E = Error> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
@@ -58,6 +60,30 @@ pub(crate) trait Backend: Send + Sync {
     ) -> Answer<'_, Vec<Grant>>;
     /// The sealed usage of an object.
     fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+    /// One API token, and the epoch of all.
+    fn api_token<'a>(&'a self, id: &'a str) -> Answer<'a, Option<(ApiToken, u64)>>;
+    /// All API tokens by name, and their epoch.
+    fn api_tokens(&self) -> Answer<'_, (Vec<ApiToken>, u64)>;
+    /// Records of changes, from one to another epoch and number, both included.
+    fn audit_changes<'a>(
+        &'a self,
+        server: &'a str,
+        range: ((u64, u64), (u64, u64)),
+        limit: usize,
+    ) -> Answer<'a, Vec<AuditChange>>;
+    /// The epochs of a log, oldest first.
+    fn audit_epochs<'a>(&'a self, server: &'a str) -> Answer<'a, Vec<AuditEpoch>>;
+    /// How far a log is known to be on the disk.
+    fn audit_head<'a>(&'a self, server: &'a str) -> Answer<'a, Option<AuditHead>>;
+    /// Lines of a log, from a number on.
+    fn audit_lines<'a>(
+        &'a self,
+        server: &'a str,
+        from: u64,
+        limit: usize,
+    ) -> Answer<'a, Vec<(u64, Vec<u8>)>>;
+    /// The last line of a log.
+    fn audit_last_line<'a>(&'a self, server: &'a str) -> Answer<'a, Option<Vec<u8>>>;
     /// Whether the identifier belonged to an object that was removed.
     fn removed<'a>(&'a self, id: &'a str) -> Answer<'a, bool>;
     /// The keyring, by generation.

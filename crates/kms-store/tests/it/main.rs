@@ -12,6 +12,7 @@ use kmip::enumerations::{ObjectType, State};
 use kms_store::{Config, Grant, IndexEntry, Row, Search, Store, Write};
 use tempfile::TempDir;
 
+mod audit;
 mod files;
 mod suite;
 
@@ -62,7 +63,14 @@ fn new(id: &str) -> Write {
 }
 
 fn grant(id: &str, user: &str, permissions: &str) -> Grant {
-    Grant { id: id.into(), user: user.into(), permissions: permissions.into(), mac: vec![1; 32] }
+    Grant {
+        id: id.into(),
+        user: user.into(),
+        permissions: permissions.into(),
+        expires: None,
+        note: None,
+        mac: vec![1; 32],
+    }
 }
 
 fn search() -> Search {

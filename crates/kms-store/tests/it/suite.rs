@@ -9,6 +9,10 @@ use kms_store::{
     Condition, EVERYONE, Error, KeyringRow, MAX_INDEX_VALUE, Row, Search, Store, Write,
 };
 
+use crate::audit::{
+    a_record_is_kept_with_its_change_and_heard_of, a_record_of_unknown_fate_is_heard_of,
+    epochs_and_the_head_of_a_log_are_kept, lines_of_a_log_are_kept,
+};
 use crate::{Fixture, NAME, commit, found, grant, new, put, row, search};
 
 const DATE: u32 = 0x42_0005;
@@ -48,6 +52,10 @@ store_suite! { sqlite, crate::Sqlite;
     everything_is_there_after_reopening
     a_closed_store_says_so
     a_memo_lives_as_long_as_its_version
+    a_record_is_kept_with_its_change_and_heard_of
+    a_record_of_unknown_fate_is_heard_of
+    epochs_and_the_head_of_a_log_are_kept
+    lines_of_a_log_are_kept
 }
 
 async fn an_object_comes_back_as_it_was_written(fixture: impl Fixture) {
@@ -196,6 +204,17 @@ async fn grants_are_kept_and_go_with_their_object(fixture: impl Fixture) {
     };
     assert_eq!(ids(None, 2).await, ["a", "b"]);
     assert_eq!(ids(Some("b"), 2).await, ["c"]);
+
+    // All of a grant is kept, and replaced.
+    let noted = kms_store::Grant {
+        expires: Some(-1),
+        note: Some("for the audit".to_owned()),
+        ..grant("c", "carol", "[]")
+    };
+    for grant in [noted, grant("c", "carol", "[]")] {
+        commit(&store, vec![Write::PutGrant(grant.clone())]).await;
+        assert_eq!(store.grant("c", "carol").await.unwrap(), Some(grant));
+    }
 
     let withdraw = || vec![Write::RemoveGrant { id: "b".into(), user: "bob".into() }];
     commit(&store, withdraw()).await;

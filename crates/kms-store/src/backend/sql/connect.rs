@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSslMode};
 use sqlx::{ConnectOptions as _, Error as Cause};
 
 use super::driver::{Connection, Row};
-use super::failure::{self, Failure};
+use super::failure::Failure;
 use super::relay;
 use super::tls::Trust;
 use crate::backend::dialect::Dialect;
@@ -99,7 +99,7 @@ impl Connector {
                 let mut last = Err(nowhere(name));
                 for address in resolve(name, *port).await? {
                     last = self.open(Place::Tcp(address)).await;
-                    if last.as_ref().is_ok_or_else_final() {
+                    if last.as_ref().map_or_else(|refusal| !refusal.passes, |_| true) {
                         break;
                     }
                 }
@@ -200,17 +200,6 @@ impl Connector {
 enum Place {
     Tcp(SocketAddr),
     Socket(String),
-}
-
-trait Attempt {
-    /// Whether trying another address of the host makes no sense.
-    fn is_ok_or_else_final(&self) -> bool;
-}
-
-impl Attempt for Result<&Connection, &Refusal> {
-    fn is_ok_or_else_final(&self) -> bool {
-        self.as_ref().map_or_else(|refusal| !refusal.passes, |_| true)
-    }
 }
 
 fn nowhere(name: &str) -> Refusal {
@@ -380,6 +369,7 @@ async fn prepare_postgres(connection: &mut Connection) -> Result<bool, Failure> 
          set_config('enable_mergejoin', 'off', false), \
          set_config('enable_bitmapscan', 'off', false), \
          set_config('jit', 'off', false), \
+         set_config('join_collapse_limit', '1', false), \
          set_config('plan_cache_mode', 'force_generic_plan', false), \
          set_config('bytea_output', 'hex', false), \
          set_config('statement_timeout', '60s', false), \
@@ -431,7 +421,67 @@ pub(super) async fn still_writes(
     }
 }
 
-/// What a read-only server says in the middle of our work.
-pub(super) fn is_demoted(failure: &Failure) -> bool {
-    matches!(failure, Failure::ReadOnly(_)) || matches!(failure, failure::Failure::Lost(_))
+/// Says at the start where a crash or a failover may take back what was answered.
+pub(super) async fn warn_of_weakness(connection: &mut Connection, address: &Address) {
+    let asked = match address.product {
+        Product::Postgres => weakness_of_postgres(connection, address).await,
+        Product::MySql => weakness_of_mysql(connection, address).await,
+    };
+    match asked {
+        Ok(weak) => weak.into_iter().for_each(|weak| tracing::warn!(database = %address, "{weak}")),
+        Err(failure) => tracing::debug!(%failure, "how durable the database is, is not known"),
+    }
+}
+
+async fn weakness_of_postgres(
+    connection: &mut Connection,
+    address: &Address,
+) -> Result<Vec<&'static str>, Failure> {
+    const SQL: &str = "SELECT current_setting('fsync'), current_setting('synchronous_commit'), \
+         current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication)";
+    let mut weak = Vec::new();
+    let Some(row) = connection.row(&Dialect::Postgres.spell(SQL), &[]).await? else {
+        return Ok(weak);
+    };
+    if row.text(0)? == "off" {
+        weak.push("fsync is off: a crash may destroy the database");
+    }
+    if row.text(1)? == "off" {
+        weak.push("synchronous_commit is off: a crash may take back the last answers");
+    }
+    let replicated = row.int(3)? > 0 || address.hosts.len() > 1;
+    if replicated && (row.text(2)?.is_empty() || row.text(1)? == "local") {
+        weak.push(
+            "it has standbys and waits for none (synchronous_standby_names, synchronous_commit): \
+             a failover may take back the last answers",
+        );
+    }
+    Ok(weak)
+}
+
+async fn weakness_of_mysql(
+    connection: &mut Connection,
+    address: &Address,
+) -> Result<Vec<&'static str>, Failure> {
+    const SQL: &str = "SHOW GLOBAL VARIABLES WHERE variable_name IN \
+         ('innodb_flush_log_at_trx_commit', 'wsrep_on', 'log_bin', 'sync_binlog', \
+          'rpl_semi_sync_master_enabled')";
+    let mut values = std::collections::HashMap::new();
+    for row in connection.rows(&Dialect::MySql.spell(SQL), &[]).await? {
+        values.insert(row.text(0)?.to_ascii_lowercase(), row.text(1)?.to_ascii_lowercase());
+    }
+    let is = |name: &str, value: &str| values.get(name).is_some_and(|it| it == value);
+    let mut weak = Vec::new();
+    let clustered = is("wsrep_on", "on");
+    let flushes = values.get("innodb_flush_log_at_trx_commit").is_none_or(|it| it == "1");
+    if !flushes && !clustered {
+        weak.push("innodb_flush_log_at_trx_commit is not 1: a crash may take back the last answers");
+    }
+    if !clustered && address.hosts.len() > 1 && !is("rpl_semi_sync_master_enabled", "on") {
+        weak.push(
+            "it is replicated without Galera and without semi-synchronous replication: a failover \
+             may take back the last answers",
+        );
+    }
+    Ok(weak)
 }

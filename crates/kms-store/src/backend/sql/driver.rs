@@ -16,12 +16,14 @@ pub(super) enum Value<'a> {
     Int(i64),
     MaybeInt(Option<i64>),
     Text(&'a str),
+    MaybeText(Option<&'a str>),
     Bytes(&'a [u8]),
     MaybeBytes(Option<&'a [u8]>),
     // Lists, which PostgreSQL alone takes.
     Ints(&'a [i64]),
     MaybeInts(&'a [Option<i64>]),
     Texts(&'a [&'a str]),
+    MaybeTexts(&'a [Option<&'a str>]),
     Blobs(&'a [&'a [u8]]),
     MaybeBlobs(&'a [Option<&'a [u8]>]),
     Flags(&'a [bool]),
@@ -135,6 +137,8 @@ fn postgres(values: &[Value<'_>]) -> Result<PgArguments, Failure> {
             Value::Ints(values) => arguments.add(values),
             Value::MaybeInts(values) => arguments.add(values),
             Value::Texts(values) => arguments.add(values),
+            Value::MaybeText(value) => arguments.add(value),
+            Value::MaybeTexts(values) => arguments.add(values),
             Value::Blobs(values) => arguments.add(values),
             Value::MaybeBlobs(values) => arguments.add(values),
             Value::Flags(values) => arguments.add(values),
@@ -152,6 +156,7 @@ fn mysql(sql: &Sql, values: &[Value<'_>]) -> Result<MySqlArguments, Failure> {
             Some(Value::MaybeInt(value)) => arguments.add(value),
             // Names are bytes in these databases.
             Some(Value::Text(value)) => arguments.add(value.as_bytes()),
+            Some(Value::MaybeText(value)) => arguments.add(value.map(str::as_bytes)),
             Some(Value::Bytes(value)) => arguments.add(value),
             Some(Value::MaybeBytes(value)) => arguments.add(value),
             _ => return Err(Failure::Other("a value does not fit its statement".to_owned())),
@@ -194,6 +199,11 @@ impl Row {
     pub(super) fn text(&self, column: usize) -> Result<&str, Failure> {
         std::str::from_utf8(self.bytes(column)?)
             .map_err(|_not_text| Failure::Corrupt("a name is not UTF-8".to_owned()))
+    }
+
+    /// A text that may be absent.
+    pub(super) fn maybe_text(&self, column: usize) -> Result<Option<&str>, Failure> {
+        if self.is_null(column)? { Ok(None) } else { self.text(column).map(Some) }
     }
 
     /// Whether there is nothing in a column.

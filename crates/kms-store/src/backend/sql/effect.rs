@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use crate::Error;
 use crate::backend::convert::{packed, state_name};
 use crate::commit::Commit;
-use crate::record::{Cached, Grant, Row, Write};
+use crate::audit::{AuditChange, AuditWrite};
+use crate::record::{ApiToken, Cached, Grant, Row, Write};
 
 /// What must be so of an object before the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,20 @@ pub(super) struct Effect<'a> {
     /// By object and user; none where the grant is taken back.
     pub(super) grants: BTreeMap<(&'a str, &'a str), Option<&'a Grant>>,
     pub(super) usage: BTreeMap<&'a str, Usage<'a>>,
+    pub(super) tokens: Vec<Tokens<'a>>,
+    /// Records of changes.
+    pub(super) changes: Vec<&'a AuditChange>,
+    /// What else is written for the audit log.
+    pub(super) audit: Vec<&'a AuditWrite>,
+}
+
+/// A change of API tokens.
+#[derive(Debug)]
+pub(super) struct Tokens<'a> {
+    pub(super) remove: &'a [String],
+    pub(super) put: &'a [ApiToken],
+    /// What was read, and what is written.
+    pub(super) epoch: (u64, u64),
 }
 
 fn conflict(id: &str) -> Error {
@@ -116,6 +131,18 @@ impl<'a> Effect<'a> {
                     None => expected,
                 };
                 self.usage.insert(id, Usage { expected: first, sealed });
+                Ok(())
+            }
+            Write::ApiTokens { remove, put, epoch } => {
+                self.tokens.push(Tokens { remove, put, epoch: *epoch });
+                Ok(())
+            }
+            Write::Audit(AuditWrite::Change(change)) => {
+                self.changes.push(change);
+                Ok(())
+            }
+            Write::Audit(write) => {
+                self.audit.push(write);
                 Ok(())
             }
         }
@@ -191,8 +218,33 @@ impl<'a> Effect<'a> {
         self.objects.iter().filter(|(_, part)| part.before == Before::Absent).map(|(id, _)| *id)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.grants.is_empty()
+    /// An identifier to name where any will do.
+    pub(super) fn first_id(&self) -> &'a str {
+        self.objects.keys().next().copied().unwrap_or("api_tokens")
+    }
+
+    /// The identifiers of objects that are put.
+    pub(super) fn put_ids(&self) -> impl Iterator<Item = &'a str> {
+        let put = |part: &Part<'_>| matches!(part.after, After::Put { .. });
+        self.objects.iter().filter(move |(_, part)| put(part)).map(|(id, _)| *id)
+    }
+
+    /// An object that is put, whose record nobody else can have written.
+    pub(super) fn one_put(&self) -> Option<(&'a str, &'a Row)> {
+        self.objects.iter().find_map(|(id, part)| match part.after {
+            After::Put { row, .. } => Some((*id, row)),
+            _ => None,
+        })
+    }
+
+    /// Whether it concerns objects, and what belongs to them.
+    pub(super) fn has_objects(&self) -> bool {
+        !self.objects.is_empty() || !self.grants.is_empty() || !self.changes.is_empty()
+    }
+
+    /// Whether there is more than that.
+    pub(super) fn has_more(&self) -> bool {
+        !self.tokens.is_empty() || !self.audit.is_empty()
     }
 }
 

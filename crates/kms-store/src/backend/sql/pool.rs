@@ -151,8 +151,8 @@ impl Pool {
 
     async fn open<'a>(&'a self, mut lent: Lent<'a>) -> Result<Lent<'a>, Failure> {
         let mut down = self.down.subscribe();
-        let up = tokio::time::timeout(WAIT, down.wait_for(Option::is_none)).await;
-        if up.is_err() {
+        let up = tokio::time::timeout(WAIT, down.wait_for(Option::is_none)).await.is_ok();
+        if !up {
             let why = self.trouble().unwrap_or_default();
             return Err(Failure::Lost(format!("the database does not answer: {why}")));
         }

@@ -9,17 +9,19 @@ use std::time::Duration;
 use super::Server;
 use super::driver::{Row, Value};
 use super::failure::Failure;
+use crate::Error;
+use crate::backend::Used;
 use crate::backend::convert;
 use crate::backend::dialect::Sql;
 use crate::backend::statement::Statement;
-use crate::backend::Used;
-use crate::record::{self, Cached, EVERYONE, Grant, KeyringRow};
-use crate::Error;
+use crate::record::{self, ApiToken, Cached, EVERYONE, Grant, KeyringRow};
 
 /// How long a read of some rows may take.
 pub(super) const READ: Duration = Duration::from_secs(10);
 /// How often a read is begun that lost its connection.
 const TRIES: usize = 3;
+/// The place of the tokens' epoch among the single values.
+pub(super) const API_TOKEN_EPOCH: &str = "api_token_epoch";
 /// The version of an object that was removed.
 pub(super) const REMOVED: i64 = -1;
 /// A version that no object has.
@@ -77,7 +79,7 @@ impl Server {
         }
     }
 
-    async fn all<T>(
+    pub(super) async fn all<T>(
         &self,
         statement: Statement,
         values: &[Value<'_>],
@@ -129,7 +131,7 @@ impl Server {
             self.cache.loaded(&ticket, row)
         };
         row.see(began);
-        let grants = user.map(|_| grants_beside(&rows, id)).transpose()?;
+        let grants = user.map(|_| grants_beside(&rows)).transpose()?;
         Ok(Some((row, grants)))
     }
 
@@ -149,11 +151,11 @@ impl Server {
 
     pub(super) async fn grant(&self, id: &str, user: &str) -> Result<Option<Grant>, Error> {
         let values = [Value::Text(id), Value::Text(user)];
-        Ok(self.all(Statement::Grant, &values, grant).await?.pop())
+        Ok(self.all(Statement::Grant, &values, |row| grant(row, 0)).await?.pop())
     }
 
     pub(super) async fn grants(&self, id: &str) -> Result<Vec<Grant>, Error> {
-        self.all(Statement::Grants, &[Value::Text(id)], grant).await
+        self.all(Statement::Grants, &[Value::Text(id)], |row| grant(row, 0)).await
     }
 
     pub(super) async fn grant_count(&self, id: &str, limit: usize) -> Result<usize, Error> {
@@ -171,12 +173,31 @@ impl Server {
         // No identifier is empty, so that the empty one comes before all.
         let after = Value::Text(after.unwrap_or_default());
         let values = [Value::Text(user), after, Value::Int(whole(limit))];
-        self.all(Statement::GrantedTo, &values, grant).await
+        self.all(Statement::GrantedTo, &values, |row| grant(row, 0)).await
     }
 
     pub(super) async fn usage(&self, id: &str) -> Result<Option<Vec<u8>>, Error> {
         let read = |row: &Row| row.bytes(0).map(<[u8]>::to_vec);
         Ok(self.all(Statement::Usage, &[Value::Text(id)], read).await?.pop())
+    }
+
+    pub(super) async fn api_token(&self, id: &str) -> Result<Option<(ApiToken, u64)>, Error> {
+        let values = [Value::Text(id), Value::Text(API_TOKEN_EPOCH)];
+        let read = |row: &Row| Ok((api_token(row)?, api_token_epoch(row)?));
+        Ok(self.all(Statement::ApiToken, &values, read).await?.pop())
+    }
+
+    pub(super) async fn api_tokens(&self) -> Result<(Vec<ApiToken>, u64), Error> {
+        let statement = Statement::ApiTokens.of(self.dialect);
+        let rows = self.rows(statement, &[Value::Text(API_TOKEN_EPOCH)], READ).await?;
+        let epoch = rows.first().map_or(Ok(0), api_token_epoch)?;
+        let mut tokens = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if !row.is_null(1)? {
+                tokens.push(api_token(row)?);
+            }
+        }
+        Ok((tokens, epoch))
     }
 
     pub(super) async fn removed(&self, id: &str) -> Result<bool, Error> {
@@ -238,27 +259,44 @@ pub(super) fn object(row: &Row, id: &str) -> Result<Cached, Failure> {
 }
 
 /// The grants that stand beside an object, one in each row.
-fn grants_beside(rows: &[Row], id: &str) -> Result<Vec<Grant>, Failure> {
+fn grants_beside(rows: &[Row]) -> Result<Vec<Grant>, Failure> {
     let mut grants = Vec::new();
     for row in rows {
         if !row.is_null(column::MORE)? {
-            grants.push(Grant {
-                id: id.to_owned(),
-                user: row.text(column::MORE)?.to_owned(),
-                permissions: row.text(column::MORE + 1)?.to_owned(),
-                mac: row.bytes(column::MORE + 2)?.to_vec(),
-            });
+            grants.push(grant(row, column::MORE)?);
         }
     }
     Ok(grants)
 }
 
-/// The grant in a row of id, userid, permissions, mac.
-fn grant(row: &Row) -> Result<Grant, Failure> {
+/// The grant in the columns of a row from one on.
+fn grant(row: &Row, first: usize) -> Result<Grant, Failure> {
     Ok(Grant {
-        id: row.text(0)?.to_owned(),
-        user: row.text(1)?.to_owned(),
-        permissions: row.text(2)?.to_owned(),
-        mac: row.bytes(3)?.to_vec(),
+        id: row.text(first)?.to_owned(),
+        user: row.text(first + 1)?.to_owned(),
+        permissions: row.text(first + 2)?.to_owned(),
+        expires: row.maybe_int(first + 3)?,
+        note: row.maybe_text(first + 4)?.map(str::to_owned),
+        mac: row.bytes(first + 5)?.to_vec(),
     })
+}
+
+/// The API token in a row, behind the epoch.
+fn api_token(row: &Row) -> Result<ApiToken, Failure> {
+    Ok(ApiToken {
+        id: row.text(1)?.to_owned(),
+        name: row.text(2)?.to_owned(),
+        user: row.text(3)?.to_owned(),
+        hash: row.bytes(4)?.to_vec(),
+        created: row.int(5)?,
+        expires: row.maybe_int(6)?,
+        revoked: row.maybe_int(7)?,
+        mac: row.bytes(8)?.to_vec(),
+    })
+}
+
+/// How often tokens were changed, in a row's first column; 0 where there never was one.
+fn api_token_epoch(row: &Row) -> Result<u64, Failure> {
+    let wrong = |_| Failure::Corrupt("the epoch of the API tokens is no number".to_owned());
+    row.maybe_text(0)?.map_or(Ok(0), |text| text.parse().map_err(wrong))
 }
