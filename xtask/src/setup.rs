@@ -5,11 +5,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run;
+use crate::{databases, run};
 
-/// Sees to it that a C compiler, rustfmt and clippy are there.
+/// Sees to it that a C compiler, the database servers, rustfmt and clippy are there.
 pub(crate) fn prepare() -> Result<()> {
     c_compiler()?;
+    databases::install()?;
     for (component, argument) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         if run::output(&mut run::cargo([argument, "--version"])).is_some() {
             continue;

@@ -5,5 +5,6 @@
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+pub mod database;
 pub mod http;
 pub mod server;

@@ -1,0 +1,3 @@
+//! That the test kit does what tests rely on.
+
+mod databases;
