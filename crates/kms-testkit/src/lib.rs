@@ -5,6 +5,7 @@
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+pub mod certificates;
 pub mod database;
 pub mod http;
 pub mod server;

@@ -14,6 +14,7 @@ use super::account::Account;
 use super::guard::{self, Guard};
 use super::place::{Place, free_port, random};
 use super::{Kind, USER, mariadb, postgres};
+use crate::certificates::{Authority, Identity};
 use crate::server::pause;
 
 /// How long a database server may take to start or to end.
@@ -41,7 +42,7 @@ pub(super) struct Flavour {
     /// The administrator's client, with one statement.
     pub(super) client: fn(&Place, Option<&str>, &str) -> Command,
     /// What a user of the server is given.
-    pub(super) url: fn(&Place, &str) -> String,
+    pub(super) url: fn(&Place, &Setup, &str) -> String,
 }
 
 /// How a server is set up.
@@ -51,11 +52,34 @@ pub(super) struct Setup {
     pub(super) connections: u32,
     pub(super) durable: bool,
     pub(super) settings: Vec<(String, String)>,
+    pub(super) tls: Option<Tls>,
+}
+
+/// What a server proves itself with, and what its users must.
+#[derive(Clone, Debug)]
+pub(super) struct Tls {
+    pub(super) server: Identity,
+    pub(super) clients: Option<Clients>,
+}
+
+/// Users that come with a certificate, and without a password.
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
+    /// The authority's certificate, and its name in one line.
+    pub(super) authority: String,
+    pub(super) issuer: String,
+}
+
+impl Setup {
+    /// Whether users have a certificate instead of a password.
+    pub(super) fn by_certificate(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.clients.is_some())
+    }
 }
 
 impl Setup {
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, connections: 200, durable: false, settings: Vec::new() }
+        Self { kind, connections: 200, durable: false, settings: Vec::new(), tls: None }
     }
 
     pub(super) fn flavour(&self) -> &'static Flavour {
@@ -92,6 +116,24 @@ impl Builder {
     #[must_use]
     pub fn durable(mut self) -> Self {
         self.setup.durable = true;
+        self
+    }
+
+    /// Speaks TLS, and refuses users that do not.
+    #[must_use]
+    pub fn tls(mut self, server: Identity) -> Self {
+        let clients = self.setup.tls.take().and_then(|tls| tls.clients);
+        self.setup.tls = Some(Tls { server, clients });
+        self
+    }
+
+    /// Its user comes with a certificate of this authority, whose subject is `/CN=kms`, and has no
+    /// password. Where [`Self::tls`] is not asked for, the authority signs the server's, too.
+    #[must_use]
+    pub fn client_certificates(mut self, authority: &Authority) -> Self {
+        let server = self.setup.tls.take().map_or_else(|| authority.server(), |tls| tls.server);
+        let clients = Clients { authority: authority.pem(), issuer: authority.subject() };
+        self.setup.tls = Some(Tls { server, clients: Some(clients) });
         self
     }
 
@@ -235,8 +277,7 @@ impl Server {
         // The programs make their directory themselves, or find it empty.
         place.folder("data");
         let mut prepare = (flavour.prepare)(&place);
-        place.account.runs(&mut prepare);
-        prepare.current_dir(&place.directory);
+        place.runs(&mut prepare);
         run(&mut prepare).unwrap_or_else(|error| panic!("{error}"));
         let mut server = Self { setup, place, child: Mutex::new(None) };
         server.start_somewhere(guard);
@@ -269,10 +310,10 @@ impl Server {
         let flavour = self.setup.flavour();
         let begins = self.log().len();
         let mut command = (flavour.command)(&self.place);
-        self.place.account.runs(&mut command);
+        self.place.runs(&mut command);
         let log = self.log_file();
         let errors = log.try_clone().unwrap_or_else(|error| panic!("{error}"));
-        command.current_dir(&self.place.directory).stdin(Stdio::null()).stdout(log).stderr(errors);
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         if let Some(guard) = guard {
             guard.watch(Some(child.id()));
@@ -346,7 +387,7 @@ impl Server {
     }
 
     pub(super) fn url(&self, database: &str) -> String {
-        (self.setup.flavour().url)(&self.place, database)
+        (self.setup.flavour().url)(&self.place, &self.setup, database)
     }
 
     pub(super) fn create(&self, name: &str) {

@@ -1,5 +1,6 @@
 //! How MariaDB is set up, started and spoken to.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::USER;
@@ -25,6 +26,7 @@ fn prepare(place: &Place) -> Command {
     command
         .arg("--no-defaults")
         .arg(format!("--datadir={}", place.path("data").display()))
+        .arg(format!("--tmpdir={}", place.path("tmp").display()))
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
         .args(["--skip-name-resolve", "--innodb-flush-method=nosync"])
         .arg("--innodb-log-file-size=8M");
@@ -37,6 +39,7 @@ fn configure(place: &Place, setup: &Setup) {
          datadir={}\n\
          socket={}\n\
          pid-file={}\n\
+         tmpdir={}\n\
          bind-address=127.0.0.1\n\
          port={}\n\
          skip-name-resolve\n\
@@ -46,6 +49,7 @@ fn configure(place: &Place, setup: &Setup) {
         place.path("data").display(),
         place.path("run/socket").display(),
         place.path("run/pid").display(),
+        place.path("tmp").display(),
         place.port,
         setup.connections,
     );
@@ -55,6 +59,17 @@ fn configure(place: &Place, setup: &Setup) {
     }
     for (name, value) in &setup.settings {
         text.extend([name, "=", value, "\n"]);
+    }
+    if let Some(tls) = &setup.tls {
+        text.push_str("require-secure-transport=1\n");
+        let mut file = |option: &str, path: PathBuf| {
+            text.extend([option, "=", &path.display().to_string(), "\n"]);
+        };
+        file("ssl-cert", place.file("server.pem", &tls.server.certificate));
+        file("ssl-key", place.secret("server-key.pem", &tls.server.key));
+        if let Some(clients) = &tls.clients {
+            file("ssl-ca", place.file("clients.pem", &clients.authority));
+        }
     }
     place.file("my.cnf", &text);
 }
@@ -67,13 +82,20 @@ fn command(place: &Place) -> Command {
 
 /// The root of a new server has no password and can be reached by anybody: it is left the socket,
 /// which is in a folder of the account alone. The anonymous users would win over ours.
-fn first(_: &Setup) -> Vec<String> {
+fn first(setup: &Setup) -> Vec<String> {
+    let clients = setup.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    let proof = match clients {
+        None => format!("IDENTIFIED BY '{USER}'"),
+        Some(clients) => {
+            format!("REQUIRE ISSUER '{}' SUBJECT '/CN={USER}'", clients.issuer)
+        }
+    };
     vec![
         "DELETE FROM mysql.global_priv WHERE NOT (User = 'mariadb.sys' OR \
          (User = 'root' AND Host = 'localhost'))"
             .to_owned(),
         "FLUSH PRIVILEGES".to_owned(),
-        format!("CREATE USER {USER}@'%' IDENTIFIED BY '{USER}'"),
+        format!("CREATE USER {USER}@'%' {proof}"),
         // Each database of a test begins with this word.
         format!("GRANT ALL ON `{USER}%`.* TO {USER}@'%'"),
         format!("CREATE DATABASE {USER} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"),
@@ -91,6 +113,7 @@ fn client(place: &Place, database: Option<&str>, statement: &str) -> Command {
     command
 }
 
-fn url(place: &Place, database: &str) -> String {
-    format!("mysql://{USER}:{USER}@127.0.0.1:{}/{database}", place.port)
+fn url(place: &Place, setup: &Setup, database: &str) -> String {
+    let user = if setup.by_certificate() { USER.to_owned() } else { format!("{USER}:{USER}") };
+    format!("mysql://{user}@127.0.0.1:{}/{database}", place.port)
 }

@@ -40,3 +40,11 @@ impl Kind {
 
 /// The user that the URLs name. Its password is the same word.
 pub const USER: &str = "kms";
+
+/// The client program of a kind: `psql` or `mariadb`.
+pub fn client(kind: Kind) -> std::path::PathBuf {
+    match kind {
+        Kind::Postgres => account::postgres_programs().join("psql"),
+        Kind::MariaDb => account::mariadb_program("mariadb"),
+    }
+}

@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::account::Account;
 
@@ -29,7 +30,15 @@ impl Place {
         permit(directory, 0o755);
         let place = Self { directory: directory.to_path_buf(), port: free_port(), account };
         place.folder("run");
+        place.folder("tmp");
         place
+    }
+
+    /// Lets `command` run as the server's account, at home here and nowhere else: servers that start
+    /// clear what they take for their own leavings out of the folder for temporary files.
+    pub(super) fn runs(&self, command: &mut Command) {
+        self.account.runs(command);
+        command.current_dir(&self.directory).env("TMPDIR", self.path("tmp"));
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

@@ -55,12 +55,34 @@ fn configure(place: &Place, setup: &Setup) {
     for (name, value) in &setup.settings {
         text.extend([name, " = '", value, "'\n"]);
     }
+    if let Some(tls) = &setup.tls {
+        text.push_str("ssl = on\n");
+        let mut file = |option: &str, path: PathBuf| {
+            text.extend([option, " = '", &path.display().to_string(), "'\n"]);
+        };
+        file("ssl_cert_file", place.file("server.pem", &tls.server.certificate));
+        file("ssl_key_file", place.secret("server-key.pem", &tls.server.key));
+        if let Some(clients) = &tls.clients {
+            file("ssl_ca_file", place.file("clients.pem", &clients.authority));
+        }
+    }
     place.file("postgresql.conf", &text);
-    // The socket is in a folder of the account alone.
-    let mut rules = "local all all trust\nlocal replication all trust\n".to_owned();
-    rules.push_str("host replication all 127.0.0.1/32 scram-sha-256\n");
-    rules.push_str("host all all 127.0.0.1/32 scram-sha-256\n");
-    place.file("pg_hba.conf", &rules);
+    place.file("pg_hba.conf", &rules(setup));
+}
+
+/// Who may come in how. The socket is in a folder of the account alone.
+fn rules(setup: &Setup) -> String {
+    let how = match &setup.tls {
+        None => ("host", "scram-sha-256"),
+        Some(tls) if tls.clients.is_some() => ("hostssl", "cert"),
+        Some(_) => ("hostssl", "scram-sha-256"),
+    };
+    let mut rules = String::new();
+    for database in ["all", "replication"] {
+        rules.extend(["local ", database, " all trust\n"]);
+        rules.extend([how.0, " ", database, " all 127.0.0.1/32 ", how.1, "\n"]);
+    }
+    rules
 }
 
 fn command(place: &Place) -> Command {
@@ -90,6 +112,7 @@ fn client(place: &Place, database: Option<&str>, statement: &str) -> Command {
     command
 }
 
-fn url(place: &Place, database: &str) -> String {
-    format!("postgresql://{USER}:{USER}@127.0.0.1:{}/{database}", place.port)
+fn url(place: &Place, setup: &Setup, database: &str) -> String {
+    let user = if setup.by_certificate() { USER.to_owned() } else { format!("{USER}:{USER}") };
+    format!("postgresql://{user}@127.0.0.1:{}/{database}", place.port)
 }

@@ -1,12 +1,15 @@
 //! Database servers: shared ones, private ones, and that nothing of them is left.
 
+use std::fs::{File, Permissions};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kms_testkit::database::{Instance, Kind, database};
+use kms_testkit::certificates::{Authority, Identity};
+use kms_testkit::database::{Instance, Kind, client, database};
 use kms_testkit::server::pause;
 
 /// Set where this program is started by one of its own tests, to be killed.
@@ -85,13 +88,17 @@ fn nothing_is_left_when_the_test_is_killed() {
         .args(["--exact", "databases::what_a_victim_does"])
         .env(VICTIM, noted.path())
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(File::create(noted.path().join("stdout")).unwrap())
+        .stderr(File::create(noted.path().join("stderr")).unwrap())
         .spawn()
         .unwrap();
     let all_noted =
         || Kind::ALL.iter().filter_map(|kind| note(noted.path(), *kind)).collect::<Vec<PathBuf>>();
-    within(Duration::from_mins(1), || all_noted().len() == Kind::ALL.len());
+    within(Duration::from_mins(1), || {
+        let ended = victim.try_wait().unwrap();
+        assert!(ended.is_none(), "{:?}", std::fs::read_to_string(noted.path().join("stdout")));
+        all_noted().len() == Kind::ALL.len()
+    });
     let directories = all_noted();
     assert!(directories.iter().all(|directory| directory.is_dir()));
     victim.kill().unwrap();
@@ -109,6 +116,72 @@ fn what_a_victim_does() {
         std::fs::write(note, instance.directory().to_str().unwrap()).unwrap();
     }
     within(Duration::from_mins(2), || false);
+}
+
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+/// Asks with the client program, verifying the server by `root`, showing `identity` if any.
+fn ask(instance: &Instance, root: &Authority, identity: Option<&Identity>) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        // psql takes no key that others may read.
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let root = file("root.pem", &root.pem());
+    let own = identity.map(|own| (file("own.pem", &own.certificate), file("key.pem", &own.key)));
+    let mut command = Command::new(client(instance.kind()));
+    match instance.kind() {
+        Kind::Postgres => {
+            let mut url = format!("{}?sslmode=verify-full&sslrootcert={root}", instance.url());
+            if let Some((certificate, key)) = own {
+                url.extend(["&sslcert=", &certificate, "&sslkey=", &key]);
+            }
+            command.args(["-d", &url, "-c", "SELECT 1"]);
+        }
+        Kind::MariaDb => {
+            let port = instance.address().port();
+            command.args(["--no-defaults", "--host=127.0.0.1", "--user=kms", "--database=kms"]);
+            command.arg(format!("--port={port}")).arg(format!("--ssl-ca={root}"));
+            command.args(["--ssl-verify-server-cert", "--execute=SELECT 1"]);
+            match own {
+                None => command.arg("--password=kms"),
+                Some((certificate, key)) => {
+                    command.arg(format!("--ssl-cert={certificate}")).arg(format!("--ssl-key={key}"))
+                }
+            };
+        }
+    }
+    command.stdin(Stdio::null()).output().unwrap().status.success()
+}
+
+#[test]
+fn a_server_with_tls_proves_itself() {
+    each(|kind| {
+        let authority = Authority::new("database");
+        let instance = Instance::builder(kind).tls(authority.server()).start();
+        assert!(ask(&instance, &authority, None), "{}", instance.log());
+        assert!(!ask(&instance, &Authority::new("database"), None), "another root");
+    });
+}
+
+#[test]
+fn users_with_certificates_prove_themselves() {
+    each(|kind| {
+        let authority = Authority::new("KMS database CA");
+        let instance = Instance::builder(kind).client_certificates(&authority).start();
+        for (what, identity, expected) in [
+            ("the right one", Some(authority.client("kms")), true),
+            ("none", None, false),
+            ("another subject", Some(authority.client("other")), false),
+            ("expired", Some(authority.expired_client("kms")), false),
+            ("another authority", Some(Authority::new("KMS database CA").client("kms")), false),
+        ] {
+            let went = ask(&instance, &authority, identity.as_ref());
+            assert_eq!(went, expected, "{kind:?}, {what}: {}", instance.log());
+        }
+    });
 }
 
 fn note(folder: &Path, kind: Kind) -> Option<PathBuf> {
