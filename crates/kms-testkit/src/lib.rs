@@ -8,4 +8,5 @@
 pub mod certificates;
 pub mod database;
 pub mod http;
+pub mod proxy;
 pub mod server;

@@ -118,7 +118,6 @@ fn what_a_victim_does() {
     within(Duration::from_mins(2), || false);
 }
 
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 /// Asks with the client program, verifying the server by `root`, showing `identity` if any.
 fn ask(instance: &Instance, root: &Authority, identity: Option<&Identity>) -> bool {
     let folder = tempfile::tempdir().unwrap();
