@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::run;
+use crate::{run, setup};
 
 /// Whether something is there.
 type IsThere = fn() -> bool;
@@ -31,23 +31,8 @@ pub(crate) fn install() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let names = missing.join(" ");
-    if !(is_root() && Path::new("/etc/debian_version").exists()) {
-        bail!(
-            "the tests start database servers of their own, and their programs are missing. On \
-             Debian or Ubuntu: sudo apt-get install -y {names}; the system's own services may \
-             be stopped and disabled: they are not used"
-        );
-    }
-    println!("installing {names}; no service is started");
-    run::must(Command::new("apt-get").args(["update", "-q"]))?;
     let still = Stillness::keep()?;
-    let mut install = Command::new("apt-get");
-    install
-        .args(["install", "-y", "-q", "--no-install-recommends"])
-        .args(&missing)
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    let installed = run::must(&mut install).with_context(|| format!("installing {names}"));
+    let installed = setup::install("a database server that the tests start", &missing);
     drop(still);
     installed
 }
@@ -62,10 +47,6 @@ fn postgresql() -> bool {
     versions.flatten().any(|version| version.path().join("bin/initdb").exists())
 }
 
-fn is_root() -> bool {
-    run::output(Command::new("id").arg("-u")).is_some_and(|id| id == "0")
-}
-
 /// While this lives, packages that are installed start no service.
 struct Stillness {
     ours: Option<PathBuf>,
@@ -73,7 +54,7 @@ struct Stillness {
 
 impl Stillness {
     fn keep() -> Result<Self> {
-        if Path::new(POLICY).exists() {
+        if Path::new(POLICY).exists() || !setup::is_root() {
             // Somebody else decides already, as in most containers.
             return Ok(Self { ours: None });
         }

@@ -46,6 +46,12 @@ const TASKS: &[Task] = &[
         run: test::task,
     },
     Task {
+        name: "setup",
+        arguments: "",
+        purpose: "set up what the tests need, for running some of them by hand",
+        run: setup::task,
+    },
+    Task {
         name: "conformance",
         arguments: "[DIRECTORY]",
         purpose: "run the OASIS cases (default: ../shared/kmip/cases) against a real server",

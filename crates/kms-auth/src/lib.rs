@@ -5,6 +5,9 @@
 //! search, so that a bad token is never given a second chance as something else. What cannot be
 //! decided is refused. This crate must never know objects, SQL or routes.
 
+pub mod api_token;
+pub mod name;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -56,8 +59,44 @@ pub struct Refusal {
     pub message: String,
     /// The exact reason, for the log. Holds no token and no password.
     pub reason: String,
-    /// Whether it is our side that could not decide, so that trying later may help.
-    pub unavailable: bool,
+    /// What kind of refusal it is.
+    pub kind: Kind,
+}
+
+/// What kind of refusal it is: what the caller may do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing was offered that says who is calling.
+    Missing,
+    /// What was offered is not good.
+    Invalid,
+    /// Our side could not decide; trying again after so many seconds may help.
+    Unavailable {
+        /// How many.
+        retry_s: u32,
+    },
+}
+
+impl Refusal {
+    /// Nothing was offered.
+    pub fn missing(message: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { message: message.into(), reason: reason.into(), kind: Kind::Missing }
+    }
+
+    /// What was offered is not good.
+    pub fn invalid(message: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { message: message.into(), reason: reason.into(), kind: Kind::Invalid }
+    }
+
+    /// It could not be decided.
+    pub fn unavailable(
+        message: impl Into<String>,
+        reason: impl Into<String>,
+        retry_s: u32,
+    ) -> Self {
+        let kind = Kind::Unavailable { retry_s };
+        Self { message: message.into(), reason: reason.into(), kind }
+    }
 }
 
 /// The answer of a scheme that may have to ask somebody.
@@ -104,6 +143,12 @@ impl Authentication {
         if self.schemes.is_empty() {
             return Ok(self.everyone.clone());
         }
+        if offered.authorization_repeated {
+            return Err(Refusal::invalid(
+                "send one Authorization header, not several",
+                "there are several Authorization headers",
+            ));
+        }
         for scheme in &self.schemes {
             match scheme.authenticate(offered).await {
                 Outcome::NotMine => {}
@@ -111,11 +156,10 @@ impl Authentication {
                 Outcome::Failed(refusal) => return Err(refusal),
             }
         }
-        Err(Refusal {
-            message: "this server needs to know who is calling; log in first".to_owned(),
-            reason: "no scheme took what was offered".to_owned(),
-            unavailable: false,
-        })
+        Err(Refusal::missing(
+            "this server needs to know who is calling; log in first",
+            "no scheme took what was offered",
+        ))
     }
 }
 
@@ -134,11 +178,9 @@ mod tests {
         fn authenticate<'a>(&'a self, offered: &'a Offered<'a>) -> Answer<'a> {
             let outcome = match offered.authorization {
                 Some(given) if given == self.0.as_bytes() => Outcome::Yes(Principal::new(self.0)),
-                Some(given) if given.starts_with(self.0.as_bytes()) => Outcome::Failed(Refusal {
-                    message: "no".to_owned(),
-                    reason: self.0.to_owned(),
-                    unavailable: false,
-                }),
+                Some(given) if given.starts_with(self.0.as_bytes()) => {
+                    Outcome::Failed(Refusal::invalid("no", self.0))
+                }
                 _ => Outcome::NotMine,
             };
             Box::pin(std::future::ready(outcome))

@@ -77,6 +77,12 @@ impl Error {
         Self::new(Kind::File, format!("{} cannot be {done}: {error}", path.display()))
     }
 
+    /// Says before it what it was about.
+    pub(crate) fn context(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -133,9 +139,11 @@ impl From<kms_client::Error> for Error {
     fn from(error: kms_client::Error) -> Self {
         use kms_client::Error as Client;
         let kind = match &error {
-            Client::Url { .. } | Client::TlsUnavailable { .. } | Client::Request { .. } => {
-                Kind::Usage
-            }
+            Client::Url { .. }
+            | Client::TlsUnavailable { .. }
+            | Client::Request { .. }
+            | Client::Token { .. }
+            | Client::TokenInClear { .. } => Kind::Usage,
             Client::Unauthenticated { .. } => Kind::Unauthenticated,
             Client::Http { status: 404, .. } => Kind::NotFound,
             Client::Http { .. } => Kind::Refused,
@@ -144,6 +152,11 @@ impl From<kms_client::Error> for Error {
         };
         let hint = match &error {
             Client::Connect { .. } => Some(START.to_owned()),
+            Client::Unauthenticated { token_sent: false, .. } => Some(LOGIN.to_owned()),
+            Client::Unauthenticated { token_sent: true, .. } => Some(LOGIN_AGAIN.to_owned()),
+            Client::TokenInClear { .. } => Some(IN_CLEAR.to_owned()),
+            Client::Later { seconds, .. } => Some(format!("try again in {seconds} s")),
+            Client::Kmip(failure) => failure_hint(failure),
             other => other.hint().map(str::to_owned),
         };
         Self { kind, message: error.to_string(), hint }
@@ -152,13 +165,30 @@ impl From<kms_client::Error> for Error {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        Self::new(failure_kind(&failure), failure.to_string())
+        let mut error = Self::new(failure_kind(&failure), failure.to_string());
+        error.hint = failure_hint(&failure);
+        error
     }
 }
 
 /// What to do when nobody answers.
 const START: &str = "start a server with `cargo run --release --features dev`, or say where it is \
                      with --url, KMS_URL or `kms profiles set`";
+
+/// What to do when the server wants to know who calls.
+const LOGIN: &str = "log in with `kms login`, or give a token in KMS_TOKEN";
+
+/// What to do when the server does not accept the token.
+const LOGIN_AGAIN: &str = "the token has run out, or is not accepted: `kms login` gets a new one \
+                           (KMS_TOKEN, where it is set, counts before it)";
+
+/// What to do when a token would be readable on the way.
+const IN_CLEAR: &str = "use HTTPS; on a network that you trust, allow it with --insecure-token, or \
+                        with `kms profiles set … --insecure-token`";
+
+fn failure_hint(failure: &Failure) -> Option<String> {
+    (failure.reason == ResultReason::AuthenticationNotSuccessful).then(|| LOGIN_AGAIN.to_owned())
+}
 
 fn failure_kind(failure: &Failure) -> Kind {
     match failure.reason {

@@ -1,18 +1,24 @@
 //! `kms`: the command line client of a KMIP server.
 //!
 //! One file per command, under `commands`; what a command says is in `render`, what goes wrong in
-//! `error`. It knows the server only through `kms-client`.
+//! `error`. It knows the server only through `kms-client`, and identity providers only through `oidc`.
 
 mod attribute_text;
+mod browser;
 mod commands;
 mod context;
 mod error;
 mod file_format;
 mod files;
 mod key_text;
+mod oidc;
 mod profiles;
 mod progress;
 mod render;
+mod secret_text;
+mod session;
+mod time_text;
+mod tokens;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -28,7 +28,7 @@ pub(crate) struct Config {
 }
 
 /// One server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
     /// Its address.
@@ -39,12 +39,36 @@ pub(crate) struct Profile {
     /// How many seconds a request may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) request_timeout: Option<u64>,
+    /// Whether a token may go to it without TLS, over a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) insecure_token: Option<bool>,
+    /// The identity provider's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) issuer: Option<String>,
+    /// The name under which the provider knows `kms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<String>,
+    /// For whom the token is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) audience: Option<String>,
+    /// What to ask the provider for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scope: Option<String>,
+    /// The port of this machine to which the browser returns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) redirect_port: Option<u16>,
+    /// Certificates of authorities that count beside the system's, for the provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trusted_ca_path: Option<PathBuf>,
 }
+
+/// The file of certificates that count beside the system's, before any profile's.
+const TRUSTED_CA: &str = "KMS_TRUSTED_CA_PATH";
 
 impl Profile {
     /// A profile of nothing but an address.
     pub(crate) fn at(url: &str) -> Self {
-        Self { url: url.to_owned(), connect_timeout: None, request_timeout: None }
+        Self { url: url.to_owned(), ..Self::default() }
     }
 
     /// What the client library needs.
@@ -56,7 +80,14 @@ impl Profile {
         if let Some(seconds) = self.request_timeout {
             profile.request_timeout = Duration::from_secs(seconds);
         }
+        profile.token_in_clear = self.insecure_token == Some(true);
         profile
+    }
+
+    /// The file of certificates that count beside the system's.
+    pub(crate) fn trusted_ca(&self) -> Option<PathBuf> {
+        let set = std::env::var_os(TRUSTED_CA).filter(|value| !value.is_empty());
+        set.map(PathBuf::from).or_else(|| self.trusted_ca_path.clone())
     }
 }
 

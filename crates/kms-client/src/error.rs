@@ -1,6 +1,6 @@
 //! What can go wrong between a caller and a server, by cause.
 //!
-//! No error holds a byte of a key, of a plaintext or of a request.
+//! No error holds a byte of a key, of a plaintext, of a token or of a request.
 
 use std::fmt;
 use std::time::Duration;
@@ -65,11 +65,35 @@ pub enum Error {
         /// Where it pointed.
         location: String,
     },
+    /// The text cannot be a token.
+    #[error("the token cannot be used: {problem}")]
+    Token {
+        /// What is wrong with it; nothing of it.
+        problem: &'static str,
+    },
+    /// The token would be readable to whoever listens on the way.
+    #[error("the token is not sent to {origin}: without HTTPS, whoever listens could use it")]
+    TokenInClear {
+        /// Scheme, host and port.
+        origin: String,
+    },
     /// The server does not know who is calling.
     #[error("the server does not accept this caller: {message}")]
     Unauthenticated {
         /// What the server said.
         message: String,
+        /// Whether a token was sent, which then has run out or is not accepted.
+        token_sent: bool,
+    },
+    /// The server cannot answer now and says when to ask again.
+    #[error("the server cannot answer now ({status}): {message}")]
+    Later {
+        /// The HTTP status.
+        status: u16,
+        /// What the server said, cut to one line.
+        message: String,
+        /// After how many seconds it is worth asking again.
+        seconds: u32,
     },
     /// The server refused with an HTTP status.
     #[error("the server answered {status}: {message}")]
@@ -110,10 +134,14 @@ impl Error {
             Self::NotKmip { .. } => "is this the address of a KMIP server?",
             Self::Http { status: 404, .. } => "is this the address of this kind of server?",
             Self::Http { status: 413, .. } => "send less at once",
-            Self::Unauthenticated { .. }
-            | Self::Http { .. }
-            | Self::Request { .. }
-            | Self::Kmip(_) => return None,
+            Self::Unauthenticated { token_sent: false, .. } => "give the client a token",
+            Self::Unauthenticated { token_sent: true, .. } => "give the client a new token",
+            Self::Token { .. } => "a token is one word, such as eyJhbGci….eyJpc3Mi….MEUCIQ…",
+            Self::TokenInClear { .. } => {
+                "on a network that you trust, allow it by the profile's token_in_clear"
+            }
+            Self::Later { .. } => "try again later",
+            Self::Http { .. } | Self::Request { .. } | Self::Kmip(_) => return None,
         })
     }
 

@@ -19,23 +19,27 @@
 //! # What it promises
 //!
 //! - One [`Client`] may be shared by many tasks; connections are kept and used again.
-//! - No redirect is followed and no proxy is used: keys go to the address that was named, or nowhere.
+//! - No redirect is followed and no proxy is used: keys and tokens go to the address that was named,
+//!   or nowhere.
+//! - A token goes over a network in the clear only where the [`Profile`] allows it.
 //! - A request is sent a second time only when nothing of it can have reached the server.
 //! - Answers are bounded in size and in time ([`Profile`]).
-//! - No error holds a byte of a key or of a plaintext.
+//! - No error holds a byte of a key, of a plaintext or of a token.
 
 mod call;
 mod error;
 mod message;
 mod profile;
 mod rest;
+mod token;
 mod transport;
 
 pub use call::Call;
 pub use error::{Error, Failure};
 pub use message::{Batch, OnError};
 pub use profile::Profile;
-pub use rest::{Access, Granted, Health, Me, Owned, ServerInfo};
+pub use rest::{Access, Change, Granted, Health, Me, Owned, ServerInfo};
+pub use token::Token;
 
 use kmip::operation::{Request, Response};
 use transport::Transport;
@@ -53,6 +57,30 @@ impl Client {
     /// When the URL is none that this build can speak to.
     pub fn new(profile: Profile) -> Result<Self, Error> {
         Ok(Self { transport: Transport::new(profile)? })
+    }
+
+    /// The same client, for the caller whose token this is: each request carries it.
+    ///
+    /// # Errors
+    /// When the token would travel in the clear and the profile does not allow it.
+    pub fn with_token(mut self, token: Token) -> Result<Self, Error> {
+        self.transport.authorize(token)?;
+        Ok(self)
+    }
+
+    /// Whether a token may be sent to this server, before there is one.
+    ///
+    /// # Errors
+    /// When it would travel in the clear and the profile does not allow it.
+    pub fn may_send_token(&self) -> Result<(), Error> {
+        self.transport.may_send_token()
+    }
+
+    /// Which server this is: scheme, host and port, in one spelling.
+    ///
+    /// A token that was made for one must not be sent to another.
+    pub fn origin(&self) -> String {
+        self.transport.origin()
     }
 
     /// The server's address, as given.

@@ -18,6 +18,9 @@ pub struct Profile {
     pub response_limit: usize,
     /// How many idle connections are kept.
     pub idle_connections: usize,
+    /// Whether a token may go over a network without TLS, where whoever listens can use it.
+    /// Within this machine it always may.
+    pub token_in_clear: bool,
 }
 
 impl Profile {
@@ -29,6 +32,7 @@ impl Profile {
             request_timeout: Duration::from_mins(2),
             response_limit: 128 << 20,
             idle_connections: 16,
+            token_in_clear: false,
         }
     }
 }

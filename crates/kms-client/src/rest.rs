@@ -75,12 +75,32 @@ pub struct Me {
     pub more: Map<String, Value>,
 }
 
-#[derive(Serialize)]
-struct Change<'a> {
+/// What is to be granted, or withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Change<'a> {
+    /// The object; none for the right to create objects.
+    #[serde(rename = "unique_identifier", skip_serializing_if = "Option::is_none")]
+    pub object: Option<&'a str>,
+    /// Who may; `*` is every user that the server knows.
+    #[serde(rename = "user_id")]
+    pub user: &'a str,
+    /// The operations, by name.
+    #[serde(rename = "operation_types")]
+    pub operations: &'a [String],
+    /// Until when, in RFC 3339; for ever where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    unique_identifier: Option<&'a str>,
-    user_id: &'a str,
-    operation_types: &'a [String],
+    pub expires: Option<&'a str>,
+    /// What for, in the owner's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'a str>,
+}
+
+impl<'a> Change<'a> {
+    /// A change of what `user` may do with `object`, without end and without a note.
+    pub fn new(object: Option<&'a str>, user: &'a str, operations: &'a [String]) -> Self {
+        Self { object, user, operations, expires: None, note: None }
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,41 +109,25 @@ struct Success {
 }
 
 impl Client {
-    /// Lets `user` do `operations` with the object `id`, or create objects where there is no `id`.
+    /// Lets a user do something with an object, or create objects; the server's sentence.
     ///
     /// # Errors
     /// As [`Client::call`]; an object that is not the caller's is an [`Error::Http`] with 404.
-    pub async fn grant(
-        &self,
-        id: Option<&str>,
-        user: &str,
-        operations: &[String],
-    ) -> Result<String, Error> {
-        self.change("/access/grant", id, user, operations).await
+    pub async fn grant(&self, change: &Change<'_>) -> Result<String, Error> {
+        self.change("/access/grant", change).await
     }
 
-    /// Takes back what [`Client::grant`] gave.
+    /// Takes back what [`Client::grant`] gave, whenever it would have ended.
     ///
     /// # Errors
     /// As [`Client::grant`].
-    pub async fn withdraw(
-        &self,
-        id: Option<&str>,
-        user: &str,
-        operations: &[String],
-    ) -> Result<String, Error> {
-        self.change("/access/revoke", id, user, operations).await
+    pub async fn withdraw(&self, change: &Change<'_>) -> Result<String, Error> {
+        let change = Change { expires: None, note: None, ..*change };
+        self.change("/access/revoke", &change).await
     }
 
-    async fn change(
-        &self,
-        path: &str,
-        id: Option<&str>,
-        user: &str,
-        operations: &[String],
-    ) -> Result<String, Error> {
-        let change = Change { unique_identifier: id, user_id: user, operation_types: operations };
-        let body = serde_json::to_vec(&change)
+    async fn change(&self, path: &str, change: &Change<'_>) -> Result<String, Error> {
+        let body = serde_json::to_vec(change)
             .map_err(|error| Error::Request { problem: error.to_string() })?;
         let answer = self.transport.post(path, "application/json", body).await?;
         Ok(json::<Success>(&answer)?.success)

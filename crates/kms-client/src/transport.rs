@@ -4,18 +4,22 @@
 //! network. It must not know KMIP.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, LOCATION};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::token::{self, Token};
 use crate::{Error, Profile};
 
 /// What a line of a server's own words is cut to.
@@ -25,6 +29,7 @@ const MESSAGE_LENGTH: usize = 1_000;
 pub(crate) struct Transport {
     profile: Profile,
     target: Target,
+    token: Option<Token>,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
 }
 
@@ -66,12 +71,18 @@ impl Target {
             return Err(wrong("it names no host"));
         }
         Ok(Self {
-            host: host.to_owned(),
+            host: host.to_ascii_lowercase(),
             port: authority.port_u16().unwrap_or(80),
             authority: HeaderValue::from_str(authority.as_str())
                 .map_err(|_invalid| wrong("its host is not text"))?,
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// Whether nothing that is sent leaves this machine.
+    fn is_this_machine(&self) -> bool {
+        let address: Result<IpAddr, _> = self.host.parse();
+        address.map_or(self.host == "localhost", |address| address.is_loopback())
     }
 
     fn address(&self) -> String {
@@ -92,7 +103,27 @@ async fn connect(target: &Target) -> std::io::Result<TcpStream> {
 impl Transport {
     pub(crate) fn new(profile: Profile) -> Result<Self, Error> {
         let target = Target::parse(&profile.url)?;
-        Ok(Self { profile, target, idle: Mutex::new(Vec::new()) })
+        Ok(Self { profile, target, token: None, idle: Mutex::new(Vec::new()) })
+    }
+
+    /// Sends `token` with each request from here on.
+    pub(crate) fn authorize(&mut self, token: Token) -> Result<(), Error> {
+        self.may_send_token()?;
+        self.token = Some(token);
+        Ok(())
+    }
+
+    /// Whether whoever listens on the way could not read it, or need not be feared.
+    pub(crate) fn may_send_token(&self) -> Result<(), Error> {
+        if self.target.is_this_machine() || self.profile.token_in_clear {
+            return Ok(());
+        }
+        Err(Error::TokenInClear { origin: self.origin() })
+    }
+
+    /// Scheme, host and port.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.target.address())
     }
 
     pub(crate) fn profile(&self) -> &Profile {
@@ -129,6 +160,9 @@ impl Transport {
             .map_err(|_invalid| Error::Request { problem: "its path is no path".to_owned() })?;
         let headers = request.headers_mut();
         headers.insert(HOST, self.target.authority.clone());
+        if let Some(token) = &self.token {
+            headers.insert(AUTHORIZATION, token.header());
+        }
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             headers.insert(ACCEPT, HeaderValue::from_static(content_type));
@@ -177,16 +211,37 @@ impl Transport {
         if status == StatusCode::OK {
             return Ok(body);
         }
+        Err(self.refused(status, &head.headers, &body))
+    }
+
+    fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+        let code = status.as_u16();
         if status.is_redirection() {
-            let location = head.headers.get(LOCATION).map(HeaderValue::as_bytes);
-            let location = one_line(location.unwrap_or_default());
-            return Err(Error::Redirected { status: status.as_u16(), location });
+            let location = headers.get(LOCATION).map(HeaderValue::as_bytes);
+            let location = self.words(location.unwrap_or_default());
+            return Error::Redirected { status: code, location };
         }
-        let message = one_line(&body);
+        let message = self.words(body);
         if status == StatusCode::UNAUTHORIZED {
-            return Err(Error::Unauthenticated { message });
+            return Error::Unauthenticated { message, token_sent: self.token.is_some() };
         }
-        Err(Error::Http { status: status.as_u16(), message })
+        // It may be a date as well; no server of ours says one.
+        let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        match seconds {
+            Some(seconds) if code == 503 || code == 429 => {
+                Error::Later { status: code, message, seconds }
+            }
+            _ => Error::Http { status: code, message },
+        }
+    }
+
+    /// The server's words, which may be shown to anybody: without the token, should they have it.
+    fn words(&self, bytes: &[u8]) -> String {
+        let line = one_line(bytes);
+        match &self.token {
+            Some(sent) if sent.is_in(&line) => token::unsaid(line),
+            _ => line,
+        }
     }
 
     async fn open(&self) -> Result<SendRequest<Full<Bytes>>, Error> {
@@ -277,6 +332,17 @@ mod tests {
         assert_eq!(target.prefix, "");
         let target = Target::parse("http://[::1]/kms/").unwrap();
         assert_eq!((target.address().as_str(), target.prefix.as_str()), ("[::1]:80", "/kms"));
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        let here = |url: &str| Target::parse(url).unwrap().is_this_machine();
+        for url in ["http://LOCALHOST:1", "http://127.0.0.1", "http://127.1.2.3/", "http://[::1]"] {
+            assert!(here(url), "{url}");
+        }
+        for url in ["http://kms", "http://localhost.example", "http://10.0.0.1", "http://[::2]"] {
+            assert!(!here(url), "{url}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use kmip::operation::{
     Response,
 };
 use kmip::wire::DateTime;
-use kms_client::{Batch, Client, Error, OnError, Profile};
+use kms_client::{Batch, Change, Client, Error, OnError, Profile, Token};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use ttlv::{Limits, binary};
@@ -236,11 +236,65 @@ async fn statuses_are_told_apart() {
     })
     .await;
     assert!(
-        matches!(client.version().await, Err(Error::Unauthenticated { message }) if message == "who are you")
+        matches!(client.version().await, Err(Error::Unauthenticated { message, token_sent: false }) if message == "who are you")
     );
     assert!(matches!(client.me().await, Err(Error::Http { status: 404, .. })));
     let error = client.health().await.unwrap_err();
     assert_eq!(error.to_string(), "the server answered 503: not now");
+}
+
+#[tokio::test]
+async fn a_token_is_in_each_request_and_in_no_word() {
+    let (client, connections) = serve(|seen| {
+        // The heads are in lower case here.
+        assert!(seen.head.contains("authorization: bearer sesame\r\n"), "{}", seen.head);
+        match seen.head.split(' ').nth(1) {
+            Some("/version") => http("200 OK", "", b"\"1\""),
+            Some("/me") => http("401 Unauthorized", "", b"the token sesame is no good"),
+            Some("/kmip") => http("200 OK", "", b"sesame"),
+            _ => http("302 Found", "location: http://127.0.0.1:1/?token=sesame\r\n", b""),
+        }
+    })
+    .await;
+    let client = client.with_token(Token::new("sesame").unwrap()).unwrap();
+    assert_eq!(client.version().await.unwrap(), "1");
+    let mut errors = vec![client.me().await.unwrap_err()];
+    assert!(matches!(errors[0], Error::Unauthenticated { token_sent: true, .. }));
+    errors.push(client.server_info().await.unwrap_err());
+    assert!(matches!(errors[1], Error::Redirected { .. }), "{}", errors[1]);
+    errors.push(client.call(DiscoverVersionsRequest::default()).await.unwrap_err());
+    for error in errors {
+        let said = format!("{error} {error:?} {:?}", error.hint());
+        assert!(!said.contains("sesame"), "{said}");
+    }
+    assert!(!format!("{client:?}").contains("sesame"));
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_token_does_not_travel_in_the_clear_unless_allowed() {
+    let mut profile = Profile::new("http://KMS.example/");
+    let token = || Token::new("sesame").unwrap();
+    let client = Client::new(profile.clone()).unwrap();
+    assert_eq!(client.origin(), "http://kms.example:80");
+    let error = client.with_token(token()).unwrap_err();
+    assert!(matches!(&error, Error::TokenInClear { .. }), "{error}");
+    profile.token_in_clear = true;
+    Client::new(profile).unwrap().with_token(token()).unwrap();
+    Client::new(Profile::new("http://localhost")).unwrap().with_token(token()).unwrap();
+}
+
+#[tokio::test]
+async fn a_server_may_ask_for_patience() {
+    let (client, _) = serve(|seen| match seen.head.split(' ').nth(1) {
+        Some("/me") => http("503 Service Unavailable", "retry-after: 7\r\n", b"soon"),
+        _ => http("503 Service Unavailable", "retry-after: Fri, 31 Dec 1999\r\n", b"soon"),
+    })
+    .await;
+    let error = client.me().await.unwrap_err();
+    assert!(matches!(error, Error::Later { status: 503, seconds: 7, .. }), "{error}");
+    let error = client.version().await.unwrap_err();
+    assert!(matches!(error, Error::Http { status: 503, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -287,10 +341,12 @@ async fn access_is_asked_as_the_interface_has_it() {
         let body = String::from_utf8(seen.body).unwrap();
         let answer = match line.as_str() {
             "post /access/grant http/1.1" => {
-                assert_eq!(
-                    body,
+                let expected = if body.contains("carol") {
+                    r#"{"unique_identifier":"k","user_id":"carol","operation_types":["get"],"expires":"2030-01-01T00:00:00Z","note":"audit"}"#
+                } else {
                     r#"{"unique_identifier":"k","user_id":"bob","operation_types":["get"]}"#
-                );
+                };
+                assert_eq!(body, expected);
                 r#"{"success":"granted"}"#
             }
             "post /access/revoke http/1.1" => {
@@ -307,9 +363,15 @@ async fn access_is_asked_as_the_interface_has_it() {
     })
     .await;
     let get = ["get".to_owned()];
-    assert_eq!(client.grant(Some("k"), "bob", &get).await.unwrap(), "granted");
+    let mut change = Change::new(Some("k"), "bob", &get);
+    assert_eq!(client.grant(&change).await.unwrap(), "granted");
+    change.user = "carol";
+    change.expires = Some("2030-01-01T00:00:00Z");
+    change.note = Some("audit");
+    assert_eq!(client.grant(&change).await.unwrap(), "granted");
     let create = ["create".to_owned()];
-    assert_eq!(client.withdraw(None, "bob", &create).await.unwrap(), "withdrawn");
+    (change.object, change.user, change.operations) = (None, "bob", &create);
+    assert_eq!(client.withdraw(&change).await.unwrap(), "withdrawn");
     assert_eq!(client.accesses("a/b").await.unwrap()[0].user_id, "bob");
     assert_eq!(client.owned().await.unwrap()[0].object_id, "k");
     assert!(client.shared().await.unwrap().is_empty());

@@ -211,8 +211,16 @@ impl Service {
     }
 
     fn sign(&self, record: &StoredRecord, id: &str, user: &str, permissions: String) -> Grant {
-        let mac = self.vault.grant_mac(id, user, &permissions, epoch(record, user));
-        Grant { id: id.to_owned(), user: user.to_owned(), permissions, mac }
+        let mut grant = Grant {
+            id: id.to_owned(),
+            user: user.to_owned(),
+            permissions,
+            expires: None,
+            note: None,
+            mac: Vec::new(),
+        };
+        grant.mac = self.vault.grant_mac(&grant, epoch(record, user));
+        grant
     }
 
     async fn granted(&self, object: &Object, user: &str) -> Result<Vec<Permission>> {

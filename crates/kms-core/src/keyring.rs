@@ -24,6 +24,9 @@ pub enum OpenError {
         /// What this server opens.
         expected: &'static str,
     },
+    /// Nothing was ever kept in the database.
+    #[error("the database has no data key yet; start the server on it first")]
+    Empty,
     /// The slot does not open.
     #[error("the data key cannot be opened: {0}")]
     Seal(#[from] kms_seal::Error),
@@ -35,24 +38,39 @@ pub enum OpenError {
     Start(Error),
 }
 
+/// The vault of a database, whose data key is made if there is none.
 pub(crate) async fn open(store: &Store, sealer: &dyn Sealer) -> Result<Vault, OpenError> {
-    let database = store.database_id();
-    let rows = store.keyring().await?;
-    let data_key = match rows.first() {
-        Some(row) if row.kind != sealer.kind() => {
-            return Err(OpenError::Kind { found: row.kind.clone(), expected: sealer.kind() });
-        }
-        Some(row) => sealer.unwrap(database, &row.slot)?,
-        None => {
-            let key = random::bytes::<DATA_KEY_LENGTH>().map_err(|cause| start(&cause))?;
-            let key = Secret::new(key.to_vec());
-            let slot = sealer.wrap(database, &key)?;
-            let kind = sealer.kind().to_owned();
-            store.put_keyring(KeyringRow { generation: 1, kind, slot }, None).await?;
-            key
-        }
+    let data_key = match data_key(store, sealer).await {
+        Err(OpenError::Empty) => make(store, sealer).await?,
+        found => found?,
     };
     Vault::new(&data_key).map_err(OpenError::Start)
+}
+
+impl Vault {
+    /// The vault of a database that a server has been started on.
+    pub async fn open(store: &Store, sealer: &dyn Sealer) -> Result<Self, OpenError> {
+        Self::new(&data_key(store, sealer).await?).map_err(OpenError::Start)
+    }
+}
+
+async fn data_key(store: &Store, sealer: &dyn Sealer) -> Result<Secret, OpenError> {
+    match store.keyring().await?.first() {
+        Some(row) if row.kind != sealer.kind() => {
+            Err(OpenError::Kind { found: row.kind.clone(), expected: sealer.kind() })
+        }
+        Some(row) => Ok(sealer.unwrap(store.database_id(), &row.slot)?),
+        None => Err(OpenError::Empty),
+    }
+}
+
+async fn make(store: &Store, sealer: &dyn Sealer) -> Result<Secret, OpenError> {
+    let key = random::bytes::<DATA_KEY_LENGTH>().map_err(|cause| start(&cause))?;
+    let key = Secret::new(key.to_vec());
+    let slot = sealer.wrap(store.database_id(), &key)?;
+    let kind = sealer.kind().to_owned();
+    store.put_keyring(KeyringRow { generation: 1, kind, slot }, None).await?;
+    Ok(key)
 }
 
 fn start(cause: &dyn std::error::Error) -> OpenError {

@@ -5,6 +5,7 @@
 //! encodings or configuration files.
 
 mod access;
+mod api_token;
 mod attribute_rules;
 mod batch;
 mod certificate;
@@ -35,6 +36,10 @@ use std::sync::Arc;
 
 pub use crate::access::{
     Needs, Permission, Refusal, Role, Row as AccessRow, Standing, Window, decide,
+};
+pub use crate::api_token::{
+    ApiTokens, Invalid as InvalidApiToken, Listed as ListedApiToken, TokenError, TokenState,
+    Verified as VerifiedApiToken,
 };
 pub use crate::batch::{Executed, unreadable};
 pub use crate::clock::{Clock, ManualClock, SystemClock};
@@ -91,6 +96,11 @@ impl Service {
         let vault = Arc::new(vault);
         let (aside, usage) = (Aside::new(), Usage::default());
         Ok(Self { store, vault, clock, policy, slow, aside, streams, usage })
+    }
+
+    /// The API tokens of machines.
+    pub fn api_tokens(&self) -> ApiTokens {
+        ApiTokens::new(self.store.clone(), Arc::clone(&self.vault), Arc::clone(&self.clock))
     }
 
     /// Does work of some milliseconds beside the threads that answer, as much at once as there are

@@ -99,9 +99,13 @@ pub fn normal_user(name: &str) -> Result<String, &'static str> {
     if name.is_empty() || name.len() > USER_LENGTH_MAX {
         return Err("a user's name has 1 to 255 bytes");
     }
-    if name.starts_with("https://") || name.starts_with("http://") {
+    if is_of_issuer(name) {
         // The users of a further authority: its issuer, a bar, and their name there.
-        let (issuer, user) = name.rsplit_once('|').ok_or("after an issuer follow | and a name")?;
+        // An issuer has no bar; what stands behind the first is all its user's.
+        let (issuer, user) = name.split_once('|').ok_or("after an issuer follow | and a name")?;
+        if !issuer.bytes().all(|byte| byte.is_ascii_graphic()) || is_of_issuer(user) {
+            return Err("an issuer's URL has no blanks, and there is one of them");
+        }
         return normal_user(user).map(|user| format!("{issuer}|{user}"));
     }
     if SCOPES.iter().any(|scope| name.starts_with(scope)) {
@@ -118,6 +122,10 @@ pub fn normal_user(name: &str) -> Result<String, &'static str> {
     Ok(name.to_ascii_lowercase())
 }
 
+fn is_of_issuer(name: &str) -> bool {
+    name.starts_with("https://") || name.starts_with("http://")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,12 +139,19 @@ mod tests {
             ("cert:Backup-01", Ok("cert:Backup-01")),
             ("token:Night", Ok("token:Night")),
             ("https://Other.example/|Bob@x", Ok("https://Other.example/|bob@x")),
+            ("https://Other.example/|client:A|B", Ok("https://Other.example/|client:A|B")),
         ] {
             assert_eq!(normal_user(name).as_deref(), normal.as_deref(), "{name}");
         }
-        for name in
-            ["", "a b@example.com", "b\u{f6}b@example.com", "a@b\n", "cert:a b", "https://a/"]
-        {
+        for name in [
+            "",
+            "a b@example.com",
+            "b\u{f6}b@example.com",
+            "a@b\n",
+            "cert:a b",
+            "https://a/",
+            "https://a/|https://b/|c",
+        ] {
             assert!(normal_user(name).is_err(), "{name:?}");
         }
         assert!(normal_user(&"a".repeat(256)).is_err());

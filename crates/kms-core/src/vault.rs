@@ -12,7 +12,7 @@ use kms_crypto::kdf;
 use kms_crypto::mac;
 use kms_crypto::seal::SealKey;
 use kms_crypto::secret::{self, Secret};
-use kms_store::{Grant, Row};
+use kms_store::{ApiToken, Grant, Row};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -32,6 +32,7 @@ pub struct Vault {
     material: SealKey,
     usage: SealKey,
     grants: Secret,
+    api_tokens: Secret,
 }
 
 impl Vault {
@@ -52,6 +53,7 @@ impl Vault {
             material: seal("material")?,
             usage: seal("usage")?,
             grants: Secret::new(key("grant")?.to_vec()),
+            api_tokens: Secret::new(key("api token")?.to_vec()),
         })
     }
 
@@ -138,19 +140,45 @@ impl Vault {
         read().ok_or_else(|| tampered(id))
     }
 
+    /// The MAC of an API token: over all its columns, and over the epoch of all tokens.
+    pub(crate) fn api_token_mac(&self, token: &ApiToken, epoch: u64) -> Vec<u8> {
+        let ApiToken { id, name, user, hash, created, expires, revoked, .. } = token;
+        let mut bound = bind(b'T', id);
+        push(&mut bound, name.as_bytes());
+        push(&mut bound, user.as_bytes());
+        push(&mut bound, hash);
+        bound.extend_from_slice(&created.to_be_bytes());
+        for time in [expires, revoked] {
+            // None and every number differ.
+            match time {
+                Some(time) => push(&mut bound, &time.to_be_bytes()),
+                None => push(&mut bound, &[]),
+            }
+        }
+        bound.extend_from_slice(&epoch.to_be_bytes());
+        mac::hmac_sha256(self.api_tokens.expose(), &[&bound]).to_vec()
+    }
+
     /// The MAC of a grant: over all its columns, and over its bucket's epoch.
-    pub(crate) fn grant_mac(&self, id: &str, user: &str, permissions: &str, epoch: u32) -> Vec<u8> {
+    pub(crate) fn grant_mac(&self, grant: &Grant, epoch: u32) -> Vec<u8> {
+        let Grant { id, user, permissions, expires, note, mac: _ } = grant;
         let mut bound = bind(b'G', id);
         push(&mut bound, user.as_bytes());
         push(&mut bound, permissions.as_bytes());
         bound.extend_from_slice(&epoch.to_be_bytes());
+        // Grants without either are signed as they were before there were these columns.
+        if expires.is_some() || note.is_some() {
+            let expires = expires.map(i64::to_be_bytes);
+            push(&mut bound, expires.as_ref().map_or(&[], |it| it.as_slice()));
+            bound.push(u8::from(note.is_some()));
+            push(&mut bound, note.as_deref().unwrap_or_default().as_bytes());
+        }
         mac::hmac_sha256(self.grants.expose(), &[&bound]).to_vec()
     }
 
     /// Whether `grant` is one that this server made and that was not withdrawn since.
     pub(crate) fn is_genuine(&self, grant: &Grant, epoch: u32) -> bool {
-        let expected = self.grant_mac(&grant.id, &grant.user, &grant.permissions, epoch);
-        secret::equal(&expected, &grant.mac)
+        secret::equal(&self.grant_mac(grant, epoch), &grant.mac)
     }
 
     /// The same; one that is not is reported.

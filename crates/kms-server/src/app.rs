@@ -22,6 +22,8 @@ pub(crate) struct App {
     pub(crate) store: Store,
     /// Who is calling.
     pub(crate) authentication: Authentication,
+    /// What the start-up report says of who may call.
+    pub(crate) callers: String,
     /// The bounds.
     pub(crate) limits: Limits,
     /// The room for large bodies.

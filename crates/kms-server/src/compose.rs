@@ -5,7 +5,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use kms_auth::Authentication;
 use kms_config::Config;
 use kms_config::exit::Exit;
 use kms_config::value::NoncePolicy;
@@ -14,6 +13,7 @@ use kms_seal::{Clear, Sealer};
 use kms_store::Store;
 
 use crate::app::App;
+use crate::callers::callers;
 use crate::connection::Registry;
 use crate::facts::FACTS;
 use crate::http::Bodies;
@@ -73,10 +73,12 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         idle: *config.idle_timeout,
         stop: *config.stop_timeout,
     };
+    let callers = callers(config, FACTS.build, service.api_tokens()).await?;
     Ok(App {
         service,
         store,
-        authentication: Authentication::new(Vec::new()),
+        authentication: callers.authentication,
+        callers: callers.report,
         limits,
         bodies: Bodies::new(BODIES_BYTES),
         metrics: Metrics::new(),
@@ -86,8 +88,14 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     })
 }
 
+/// Opens the database beside a server that may be running on it.
+pub(crate) async fn beside(config: &Config) -> Result<Store, StartError> {
+    let store = kms_store::Config::directory(config.root_dir.value.clone()).beside();
+    Store::open(store).await.map_err(|error| store_error(&error))
+}
+
 /// What keeps the data key. Builds that protect it get their sealers here.
-fn sealer() -> Clear {
+pub(crate) fn sealer() -> Clear {
     Clear
 }
 
@@ -100,7 +108,7 @@ fn store_error(error: &kms_store::OpenError) -> StartError {
     StartError::new(exit, error.to_string())
 }
 
-fn core_error(error: &kms_core::OpenError) -> StartError {
+pub(crate) fn core_error(error: &kms_core::OpenError) -> StartError {
     let exit = match error {
         kms_core::OpenError::Store(_) => Exit::Database,
         kms_core::OpenError::Start(_) => Exit::Failure,
@@ -112,13 +120,6 @@ fn core_error(error: &kms_core::OpenError) -> StartError {
 /// What the server says of itself at the start.
 pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report {
     let sealer = sealer();
-    let callers = match app.authentication.everyone() {
-        Some(user) => format!(
-            "everyone who can reach the address, as the user `{}` (no authentication is set up)",
-            user.user()
-        ),
-        None => app.authentication.schemes().collect::<Vec<_>>().join(", "),
-    };
     let (ip, port) = (address.ip(), address.port());
     // An address that means all of them cannot be called.
     let ip = match ip {
@@ -131,7 +132,7 @@ pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report 
         listening: address,
         url: format!("http://{}", SocketAddr::new(ip, port)),
         database: format!("SQLite, {}", config.root_dir.join("kms.db").display()),
-        callers,
+        callers: app.callers.clone(),
         keys: sealer.describe(),
         clear: sealer.is_clear(),
     }

@@ -3,6 +3,7 @@
 //! The only crate that knows all the others. It decides nothing about objects or rights.
 
 mod app;
+mod callers;
 mod command;
 mod compose;
 mod connection;
@@ -36,8 +37,8 @@ use crate::shutdown::Signals;
 /// The program: reads the configuration, serves until it is told to stop.
 pub fn main() -> ExitCode {
     let exit = match kms_config::resolve(&Sources::of_process(), FACTS.build) {
-        Ok(Invocation::Help(text)) => print(&text),
-        Ok(Invocation::Version) => print(&FACTS.version()),
+        Ok(Invocation::Help(text)) => print(text.as_bytes()),
+        Ok(Invocation::Version) => print(FACTS.version().as_bytes()),
         Ok(Invocation::Serve(_)) if !FACTS.missing.is_empty() => {
             complain(&FACTS.refusal());
             Exit::Configuration
@@ -92,7 +93,7 @@ async fn serve_until_told(serve: &Serve) -> Exit {
     }
     match *serve.config.log_format {
         // A report that nobody can read any more is no reason to end.
-        LogFormat::Text => drop(print(&report.to_string())),
+        LogFormat::Text => drop(print(report.to_string().as_bytes())),
         LogFormat::Json => report.log(),
     }
     let name = signals.next().await;
@@ -120,9 +121,9 @@ fn raise_open_files() {
     }
 }
 
-fn print(text: &str) -> Exit {
+fn print(text: &[u8]) -> Exit {
     let mut out = io::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text).and_then(|()| out.flush()) {
         Ok(()) => Exit::Success,
         Err(_) => Exit::Failure,
     }

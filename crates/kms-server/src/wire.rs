@@ -14,7 +14,7 @@ use kmip::enumerations::{ResultReason, ResultStatus};
 use kmip::message::{self, BareError, Credential, RequestMessage, ResponseMessage};
 use kmip::operation::Request;
 use kmip::{Version, tag};
-use kms_auth::{Offered, Refusal};
+use kms_auth::{Kind, Offered, Refusal};
 use kms_core::{Caller, Error, Executed, Principal, RequestId};
 use ttlv::around::{self, Gap, Long};
 use ttlv::{Encoding, Item, Spelling, TagNames, Unknown};
@@ -86,6 +86,8 @@ pub(crate) struct Answer {
     pub(crate) body: Content,
     /// Whose fault it is, if it is a failure.
     pub(crate) blame: Blame,
+    /// Why the caller was not let in, if so; it decides some of the header.
+    pub(crate) denial: Option<Kind>,
 }
 
 /// Whose fault a failure is. A failed answer carries an identifier to ask about; the server's own
@@ -132,11 +134,23 @@ pub(crate) fn content_type(encoding: Encoding) -> &'static str {
     }
 }
 
+/// The status of an answer to somebody who is not let in.
+fn denied(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Missing | Kind::Invalid => StatusCode::UNAUTHORIZED,
+        Kind::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
 impl Answer {
+    fn new(status: StatusCode, content_type: &'static str, body: Content, blame: Blame) -> Self {
+        Self { status, content_type, body, blame, denial: None }
+    }
+
     /// A JSON text that is no KMIP.
     pub(crate) fn json(body: impl Into<Bytes>) -> Self {
         let body = Content::Whole(body.into());
-        Self { status: StatusCode::OK, content_type: JSON, body, blame: Blame::Nobody }
+        Self::new(StatusCode::OK, JSON, body, Blame::Nobody)
     }
 
     /// An error in one line: `Reason: message`.
@@ -155,7 +169,7 @@ impl Answer {
             }
         }
         let body = Content::Whole(line.into());
-        Self { status, content_type: LINE, body, blame: Blame::of(status) }
+        Self::new(status, LINE, body, Blame::of(status))
     }
 
     /// The core's error for a bare operation.
@@ -178,18 +192,15 @@ impl Answer {
         }
     }
 
-    /// The answer to somebody who is not let in.
+    /// The answer to somebody who is not let in, where no KMIP is spoken.
     pub(crate) fn unauthenticated(refusal: &Refusal) -> Self {
-        let status = if refusal.unavailable {
-            StatusCode::SERVICE_UNAVAILABLE
-        } else {
-            StatusCode::UNAUTHORIZED
-        };
-        Self::line(status, "Authentication_Not_Successful", &refusal.message)
+        let status = denied(refusal.kind);
+        let answer = Self::line(status, "Authentication_Not_Successful", &refusal.message);
+        Self { denial: Some(refusal.kind), ..answer }
     }
 
     fn encoded(encoding: Encoding, body: Content, blame: Blame) -> Self {
-        Self { status: StatusCode::OK, content_type: content_type(encoding), body, blame }
+        Self::new(StatusCode::OK, content_type(encoding), body, blame)
     }
 }
 
@@ -220,7 +231,7 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
     let peer = offered.peer;
     let principal = match authenticate(app, offered).await {
         Ok(principal) => principal,
-        Err(refusal) => return Answer::unauthenticated(&refusal),
+        Err(refusal) => return turn_away(app, entrance, encoding, &reading, &refusal),
     };
     let caller = Caller { principal: &principal, peer, request };
     match reading {
@@ -231,6 +242,25 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
             answer
         }
     }
+}
+
+/// The answer to somebody who is not let in. Who sent a whole message reads nothing but messages,
+/// and gets one; the status tells those who look at that first.
+fn turn_away(
+    app: &App,
+    entrance: Entrance,
+    encoding: Encoding,
+    reading: &Reading,
+    refusal: &Refusal,
+) -> Answer {
+    let version = match (reading, entrance) {
+        (Reading::Message(request), _) => request.header.version(),
+        (_, Entrance::Message) => Version::NEWEST,
+        (_, Entrance::Operation) => return Answer::unauthenticated(refusal),
+    };
+    let reason = ResultReason::AuthenticationNotSuccessful;
+    let answer = refuse(app, encoding, version, Error::new(reason, refusal.message.as_str()));
+    Answer { status: denied(refusal.kind), denial: Some(refusal.kind), ..answer }
 }
 
 /// The user name and password in the header of a message.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::Error;
 use crate::cache::Cache;
 use crate::record::{
-    Cached, Grant, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS,
-    MAX_SEALED, Write,
+    ApiToken, Cached, Grant, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME,
+    MAX_PERMISSIONS, MAX_SEALED, Write,
 };
 
 /// Changes that are made all or none, and what they rest on.
@@ -59,7 +59,10 @@ impl Commit {
                     None => self.cache.forget(&row.id),
                 },
                 Write::Remove { id, .. } => self.cache.forget(&id),
-                Write::PutGrant(_) | Write::RemoveGrant { .. } | Write::PutUsage { .. } => {}
+                Write::PutGrant(_)
+                | Write::RemoveGrant { .. }
+                | Write::PutUsage { .. }
+                | Write::ApiTokens { .. } => {}
             }
         }
     }
@@ -76,7 +79,10 @@ impl Drop for Commit {
             match write {
                 Write::Put { row, .. } => self.cache.forget(&row.id),
                 Write::Remove { id, .. } => self.cache.forget(id),
-                Write::PutGrant(_) | Write::RemoveGrant { .. } | Write::PutUsage { .. } => {}
+                Write::PutGrant(_)
+                | Write::RemoveGrant { .. }
+                | Write::PutUsage { .. }
+                | Write::ApiTokens { .. } => {}
             }
         }
     }
@@ -97,16 +103,26 @@ fn check(write: &Write) -> Result<(), Error> {
             let longest = index.iter().map(|entry| entry.value.len()).max();
             at_most("a searchable value", longest.unwrap_or(0), MAX_INDEX_VALUE)
         }
-        Write::PutGrant(Grant { id, user, permissions, mac }) => {
+        Write::PutGrant(Grant { id, user, permissions, note, mac, .. }) => {
             at_most("an identifier", id.len(), MAX_NAME)?;
             at_most("a user name", user.len(), MAX_NAME)?;
             at_most("a permissions list", permissions.len(), MAX_PERMISSIONS)?;
+            at_most("a grant's note", note.as_ref().map_or(0, String::len), MAX_NAME)?;
             at_most("a grant's proof", mac.len(), MAX_NAME)
         }
         Write::PutUsage { id, sealed, .. } => {
             at_most("an identifier", id.len(), MAX_NAME)?;
             at_most("sealed usage", sealed.len(), MAX_SEALED)
         }
+        Write::ApiTokens { put, .. } => put.iter().try_for_each(check_api_token),
         Write::RemoveGrant { .. } | Write::Remove { .. } => Ok(()),
     }
+}
+
+fn check_api_token(token: &ApiToken) -> Result<(), Error> {
+    at_most("a token's identifier", token.id.len(), MAX_NAME)?;
+    at_most("a token's name", token.name.len(), MAX_NAME)?;
+    at_most("a user name", token.user.len(), MAX_NAME)?;
+    at_most("a token's hash", token.hash.len(), MAX_NAME)?;
+    at_most("a token's proof", token.mac.len(), MAX_NAME)
 }

@@ -15,8 +15,8 @@ mod record;
 
 pub use error::{Error, OpenError};
 pub use record::{
-    Cached, Condition, EVERYONE, Grant, IndexEntry, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE,
-    MAX_NAME, MAX_PERMISSIONS, MAX_SEALED, Row, Search, Write,
+    ApiToken, Cached, Condition, EVERYONE, Grant, IndexEntry, KeyringRow, MAX_INDEX_ENTRIES,
+    MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS, MAX_SEALED, Row, Search, Write,
 };
 
 use backend::{BACKENDS, Backend};
@@ -38,12 +38,22 @@ pub struct Config {
     pub location: Location,
     /// The most bytes of rows kept in memory.
     pub cache_bytes: usize,
+    /// Whether it is opened beside a server that may be running: nothing is made, claimed or brought
+    /// up to date, and only [`Write::ApiTokens`] can be written.
+    pub beside: bool,
 }
 
 impl Config {
     /// `SQLite` in this directory, with a cache of 8 MiB.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self { location: Location::Directory(path.into()), cache_bytes: 8 << 20 }
+        let location = Location::Directory(path.into());
+        Self { location, cache_bytes: 8 << 20, beside: false }
+    }
+
+    /// The same, beside a server that may be running.
+    #[must_use]
+    pub fn beside(self) -> Self {
+        Self { beside: true, ..self }
     }
 }
 
@@ -54,6 +64,7 @@ impl Config {
 pub struct Store {
     backend: Arc<dyn Backend>,
     cache: Arc<Cache>,
+    beside: bool,
 }
 
 impl std::fmt::Debug for Store {
@@ -74,7 +85,7 @@ impl Store {
                     database = backend.database_id(),
                     "store opened"
                 );
-                return Ok(Self { backend, cache });
+                return Ok(Self { backend, cache, beside: config.beside });
             }
         }
         Err(OpenError::Database {
@@ -113,6 +124,10 @@ impl Store {
     ) -> Result<(), Error> {
         if reads.is_empty() && writes.is_empty() {
             return Ok(());
+        }
+        // The server keeps objects in memory and would not hear of it.
+        if self.beside && !writes.iter().all(|write| matches!(write, Write::ApiTokens { .. })) {
+            return Err(beside());
         }
         self.backend.commit(Commit::new(reads, writes, Arc::clone(&self.cache))?).await
     }
@@ -159,6 +174,16 @@ impl Store {
         self.backend.usage(id).await
     }
 
+    /// The API token of this identifier, and the epoch of all tokens.
+    pub async fn api_token(&self, id: &str) -> Result<Option<(ApiToken, u64)>, Error> {
+        self.backend.api_token(id).await
+    }
+
+    /// All API tokens by name, and their epoch.
+    pub async fn api_tokens(&self) -> Result<(Vec<ApiToken>, u64), Error> {
+        self.backend.api_tokens().await
+    }
+
     /// Whether the identifier belonged to an object that was removed.
     pub async fn removed(&self, id: &str) -> Result<bool, Error> {
         self.backend.removed(id).await
@@ -176,6 +201,9 @@ impl Store {
         row: KeyringRow,
         expected: Option<Vec<u8>>,
     ) -> Result<(), Error> {
+        if self.beside {
+            return Err(beside());
+        }
         self.backend.commit(Commit::keyring(row, expected, Arc::clone(&self.cache))).await
     }
 
@@ -188,4 +216,8 @@ impl Store {
     pub async fn close(&self) -> Result<(), Error> {
         self.backend.close().await
     }
+}
+
+fn beside() -> Error {
+    Error::Unavailable("beside a running server it cannot be changed".to_owned())
 }

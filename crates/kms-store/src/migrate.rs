@@ -11,11 +11,15 @@ pub(crate) struct Migration {
 }
 
 /// All steps, in order; the numbers are 1, 2, 3, …
-pub(crate) static MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "objects",
-    up: include_str!("../migrations/0001-objects/up.sql"),
-}];
+pub(crate) static MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "objects", up: include_str!("../migrations/0001-objects/up.sql") },
+    Migration { number: 2, name: "grants", up: include_str!("../migrations/0002-grants/up.sql") },
+    Migration {
+        number: 3,
+        name: "api-tokens",
+        up: include_str!("../migrations/0003-api-tokens/up.sql"),
+    },
+];
 
 /// Why a database's schema cannot be used.
 #[derive(Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kmip::enumerations::{ObjectType, State};
 
-/// The longest identifier and user name, in bytes.
+/// The longest identifier, user name and note, in bytes.
 pub const MAX_NAME: usize = 255;
 /// The longest value of an index entry, in bytes. A longer attribute is indexed by its beginning.
 pub const MAX_INDEX_VALUE: usize = 255;
@@ -76,7 +76,32 @@ pub struct Grant {
     pub user: String,
     /// The permissions, a JSON list of names.
     pub permissions: String,
-    /// Proof that this server made the grant.
+    /// When it ends, in seconds since 1970.
+    pub expires: Option<i64>,
+    /// What was noted when it was made.
+    pub note: Option<String>,
+    /// Proof that this server made the grant, and of all of the above.
+    pub mac: Vec<u8>,
+}
+
+/// An API token as it rests: everything but its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiToken {
+    /// What the token's text names it by.
+    pub id: String,
+    /// What its maker calls it.
+    pub name: String,
+    /// The user that whoever has it is.
+    pub user: String,
+    /// The hash of the token's text.
+    pub hash: Vec<u8>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// When it ends.
+    pub expires: Option<i64>,
+    /// When it was revoked.
+    pub revoked: Option<i64>,
+    /// Proof that this server wrote all of the above.
     pub mac: Vec<u8>,
 }
 
@@ -116,6 +141,15 @@ pub enum Write {
         sealed: Vec<u8>,
         /// What stands there now, or none if nothing does.
         expected: Option<Vec<u8>>,
+    },
+    /// Changes API tokens, if no other change of them came between.
+    ApiTokens {
+        /// Tokens that are removed first, so that their names are free.
+        remove: Vec<String>,
+        /// Tokens that are inserted or replaced, by their identifier.
+        put: Vec<ApiToken>,
+        /// The epoch that was read, and the one from now on.
+        epoch: (u64, u64),
     },
 }
 

@@ -278,7 +278,8 @@ fn wait_for(address: &Receiver<String>, child: &mut Child) -> Option<SocketAddr>
     None
 }
 
-fn follow(
+/// Keeps what a program writes, and gives each line to `each`.
+pub(crate) fn follow(
     stream: Option<impl Read + Send + 'static>,
     text: Arc<Mutex<String>>,
     mut each: impl FnMut(&str) + Send + 'static,

@@ -51,7 +51,7 @@ impl Decrypt {
         let (mut from, length) = files::open(&self.file)?;
         let unverified = Unverified::read(&mut from).map_err(|error| told(&error, &self.file))?;
         let target = Target::open(&out, Existing::forced(self.force))?;
-        let client = context.client()?;
+        let client = context.client().await?;
         let key = self.key.clone().unwrap_or_else(|| unverified.header().key_id.clone());
         let file_key = unwrapped(&client, &Object::named(key), unverified.header()).await?;
         let bar = progress::bar(length);

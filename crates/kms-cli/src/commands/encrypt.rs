@@ -49,7 +49,7 @@ impl Encrypt {
         };
         let (mut from, length) = files::open(&self.file)?;
         let target = Target::open(&out, Existing::forced(self.force))?;
-        let client = context.client()?;
+        let client = context.client().await?;
         let key = Object::named(self.key);
         let facts = key.facts(&client).await?;
         let file_key =

@@ -72,6 +72,6 @@ impl Locate {
             attributes: Attributes(wanted),
             ..LocateRequest::default()
         };
-        super::keys::table(&context.client()?, request).await
+        super::keys::table(&context.client().await?, request).await
     }
 }

@@ -13,10 +13,13 @@ pub(crate) mod decrypt;
 pub(crate) mod encrypt;
 pub(crate) mod keys;
 pub(crate) mod locate;
+pub(crate) mod login;
+pub(crate) mod logout;
 pub(crate) mod profiles;
 pub(crate) mod reference;
 pub(crate) mod server;
 pub(crate) mod subject;
+pub(crate) mod whoami;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -46,6 +49,9 @@ pub(crate) struct Global {
     /// A profile of the profile file, instead of an address
     #[arg(long, global = true, env = "KMS_PROFILE", hide_env_values = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// Let a token go over a network without TLS, where whoever listens can use it
+    #[arg(long, global = true)]
+    pub(crate) insecure_token: bool,
     /// How the answer is written
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     pub(crate) output: Output,
@@ -66,6 +72,9 @@ pub(crate) enum Command {
     /// Share objects with others
     #[command(subcommand)]
     Access(access::Command),
+    Login(login::Login),
+    Logout(logout::Logout),
+    Whoami(whoami::Whoami),
     /// Ask the server about itself
     #[command(subcommand)]
     Server(server::Command),
@@ -87,7 +96,10 @@ impl Command {
             Self::Decrypt(command) => command.run(context).await,
             Self::Access(command) => command.run(context).await,
             Self::Server(command) => command.run(context).await,
-            Self::Profiles(command) => command.run(),
+            Self::Login(command) => command.run(context).await,
+            Self::Logout(command) => command.run(context).await,
+            Self::Whoami(command) => command.run(context).await,
+            Self::Profiles(command) => command.run(context),
             Self::Completions(command) => command.run(),
             Self::Reference(reference::Reference {}) => reference::run(),
         }

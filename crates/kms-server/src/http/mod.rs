@@ -22,7 +22,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::routing::{MethodFilter, any, on};
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, AUTHORIZATION, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use kms_auth::{Offered, Refusal};
 use kms_core::Principal;
@@ -279,15 +279,7 @@ async fn dispatch(
 ) -> Response<Body> {
     match prepare(caller, request).await {
         Ok(call) => run(call).await,
-        Err(answer) => {
-            let challenge = answer.status == StatusCode::UNAUTHORIZED;
-            let mut response = reply::answer(answer, Body::from);
-            if challenge {
-                let bearer = HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
-            }
-            response
-        }
+        Err(answer) => reply::answer(answer, Body::from),
     }
 }
 
@@ -319,11 +311,10 @@ async fn identify(
         Caller::Operator if app.is_operator(peer) => return Ok(None),
         // Where nobody is known by name, everybody's name opens nothing.
         Caller::Operator if app.authentication.everyone().is_some() => {
-            return Err(Answer::unauthenticated(&Refusal {
-                message: "this is answered on the server's own machine only".to_owned(),
-                reason: "not from loopback".to_owned(),
-                unavailable: false,
-            }));
+            return Err(Answer::unauthenticated(&Refusal::missing(
+                "this is answered on the server's own machine only",
+                "not from loopback",
+            )));
         }
         Caller::Operator | Caller::User => {}
     }

@@ -9,8 +9,9 @@ use axum::body::Body as AxumBody;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
+use kms_auth::Kind;
 use ttlv::around::{self, Long};
 
 use crate::limits::{GROWTH, LONG_BYTES, TRUSTED_BODY_BYTES};
@@ -88,7 +89,21 @@ pub(super) fn answer<B>(answer: Answer, body: impl FnOnce(Content) -> B) -> Resp
     let mut response = Response::new(body(answer.body));
     *response.status_mut() = answer.status;
     let kind = HeaderValue::from_static(answer.content_type);
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    match answer.denial {
+        None => {}
+        Some(Kind::Missing) => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Some(Kind::Invalid) => {
+            let challenge = HeaderValue::from_static(r#"Bearer error="invalid_token""#);
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        Some(Kind::Unavailable { retry_s }) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_s));
+        }
+    }
     response
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::cache::Cache;
 use crate::commit::Commit;
-use crate::record::{Cached, Grant, KeyringRow, Search};
+use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
 use crate::{Config, Error, OpenError};
 
 pub(crate) mod sqlite;
@@ -42,6 +42,10 @@ pub(crate) trait Backend: Send + Sync {
     ) -> Answer<'_, Vec<Grant>>;
     /// The sealed usage of an object.
     fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+    /// One API token, and the epoch of all.
+    fn api_token<'a>(&'a self, id: &'a str) -> Answer<'a, Option<(ApiToken, u64)>>;
+    /// All API tokens by name, and their epoch.
+    fn api_tokens(&self) -> Answer<'_, (Vec<ApiToken>, u64)>;
     /// Whether the identifier belonged to an object that was removed.
     fn removed<'a>(&'a self, id: &'a str) -> Answer<'a, bool>;
     /// The keyring, by generation.

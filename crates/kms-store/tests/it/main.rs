@@ -62,7 +62,14 @@ fn new(id: &str) -> Write {
 }
 
 fn grant(id: &str, user: &str, permissions: &str) -> Grant {
-    Grant { id: id.into(), user: user.into(), permissions: permissions.into(), mac: vec![1; 32] }
+    Grant {
+        id: id.into(),
+        user: user.into(),
+        permissions: permissions.into(),
+        expires: None,
+        note: None,
+        mac: vec![1; 32],
+    }
 }
 
 fn search() -> Search {

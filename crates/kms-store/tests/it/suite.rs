@@ -197,6 +197,17 @@ async fn grants_are_kept_and_go_with_their_object(fixture: impl Fixture) {
     assert_eq!(ids(None, 2).await, ["a", "b"]);
     assert_eq!(ids(Some("b"), 2).await, ["c"]);
 
+    // All of a grant is kept, and replaced.
+    let noted = kms_store::Grant {
+        expires: Some(-1),
+        note: Some("for the audit".to_owned()),
+        ..grant("c", "carol", "[]")
+    };
+    for grant in [noted, grant("c", "carol", "[]")] {
+        commit(&store, vec![Write::PutGrant(grant.clone())]).await;
+        assert_eq!(store.grant("c", "carol").await.unwrap(), Some(grant));
+    }
+
     let withdraw = || vec![Write::RemoveGrant { id: "b".into(), user: "bob".into() }];
     commit(&store, withdraw()).await;
     commit(&store, withdraw()).await;

@@ -13,7 +13,7 @@ pub(crate) struct Owned {}
 
 impl Owned {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
-        let owned = context.client()?.owned().await?;
+        let owned = context.client().await?.owned().await?;
         let rows = owned.into_iter().map(|it| vec![json!(it.object_id), json!(it.state)]);
         Ok(Answer::Rows { columns: vec!["Identifier", "State"], rows: rows.collect(), note: None })
     }

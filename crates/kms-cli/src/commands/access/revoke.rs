@@ -17,8 +17,8 @@ pub(crate) struct Revoke {
 impl Revoke {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let right = self.right.parts()?;
-        let client = context.client()?;
-        let told = client.withdraw(right.id.as_deref(), &right.user, &right.operations).await;
+        let client = context.client().await?;
+        let told = client.withdraw(&right.change()).await;
         told.map_err(|error| super::not_yours(error, right.id.as_deref()))?;
         Ok(right.answer("may no longer"))
     }

@@ -13,7 +13,7 @@ pub(crate) struct Shared {}
 
 impl Shared {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
-        let shared = context.client()?.shared().await?;
+        let shared = context.client().await?.shared().await?;
         let rows = shared.into_iter().map(|it| {
             vec![json!(it.object_id), json!(it.owner_id), json!(it.state), json!(it.operations)]
         });

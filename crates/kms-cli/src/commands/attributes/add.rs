@@ -29,7 +29,7 @@ impl Add {
                 attribute: parse(text)?.into(),
             }));
         }
-        self.object.all_or_nothing(&context.client()?, requests).await?;
+        self.object.all_or_nothing(&context.client().await?, requests).await?;
         let id = self.object.text();
         Ok(Answer::done(
             format!("{id}: {} added", self.attributes.join(", ")),

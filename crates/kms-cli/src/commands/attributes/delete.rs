@@ -36,7 +36,7 @@ impl Delete {
                 attribute_index: None,
             }));
         }
-        self.object.all_or_nothing(&context.client()?, requests).await?;
+        self.object.all_or_nothing(&context.client().await?, requests).await?;
         let id = self.object.text();
         Ok(Answer::done(
             format!("{id}: {} deleted", self.attributes.join(", ")),

@@ -22,7 +22,7 @@ impl Get {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let names = self.names.iter().map(|name| named(name));
         let names = names.collect::<Result<Vec<_>, Error>>()?;
-        let attributes = self.object.attributes(&context.client()?, &names).await?;
+        let attributes = self.object.attributes(&context.client().await?, &names).await?;
         Ok(Answer::Fields(shown(&attributes)?))
     }
 }

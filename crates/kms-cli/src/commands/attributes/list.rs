@@ -20,7 +20,7 @@ pub(crate) struct List {
 impl List {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let request = GetAttributeListRequest { unique_identifier: Some(self.object.identifier()) };
-        let list = self.object.call(&context.client()?, request).await?;
+        let list = self.object.call(&context.client().await?, request).await?;
         Ok(Answer::Rows {
             columns: vec!["Attribute"],
             rows: list.names.iter().map(|name| vec![json!(spelt(name))]).collect(),

@@ -30,7 +30,7 @@ impl Modify {
                 new_attribute: parse(text)?.into(),
             }));
         }
-        self.object.all_or_nothing(&context.client()?, requests).await?;
+        self.object.all_or_nothing(&context.client().await?, requests).await?;
         let id = self.object.text();
         Ok(Answer::done(
             format!("{id}: {} changed", self.attributes.join(", ")),

@@ -20,7 +20,7 @@ impl Activate {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let subject = self.subject.object();
         let request = ActivateRequest { unique_identifier: Some(subject.identifier()) };
-        let done = subject.call(&context.client()?, request).await?;
+        let done = subject.call(&context.client().await?, request).await?;
         let id = done.unique_identifier;
         Ok(Answer::done(format!("{id} is active"), [("unique_identifier", json!(id))]))
     }

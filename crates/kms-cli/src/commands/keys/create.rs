@@ -65,7 +65,7 @@ impl Create {
             attributes,
             protection_storage_masks: None,
         };
-        let id = context.client()?.call(request).await?.unique_identifier;
+        let id = context.client().await?.call(request).await?.unique_identifier;
         Ok(Answer::done(id.clone(), [("unique_identifier", json!(id))]))
     }
 }

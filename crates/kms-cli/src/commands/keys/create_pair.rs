@@ -139,7 +139,7 @@ impl CreatePair {
             public_key_attributes: Some(Attributes(public)),
             ..CreateKeyPairRequest::default()
         };
-        let made = context.client()?.call(request).await?;
+        let made = context.client().await?.call(request).await?;
         let private = made.private_key_unique_identifier;
         let public = made.public_key_unique_identifier;
         Ok(Answer::Fields(vec![

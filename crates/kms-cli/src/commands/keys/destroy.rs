@@ -35,7 +35,7 @@ impl Destroy {
             remove: self.remove.then_some(true),
             expected_object_type: None,
         };
-        let client = context.client()?;
+        let client = context.client().await?;
         let done = client.call(request).await.map_err(|error| {
             let active = error.reason() == Some(ResultReason::WrongKeyLifecycleState);
             let told = subject.told(error);

@@ -90,7 +90,7 @@ impl Format {
 impl Export {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let subject = self.subject.object();
-        let client = context.client()?;
+        let client = context.client().await?;
         let facts = subject.facts(&client).await?;
         let format = self.format.unwrap_or(match facts.object_type {
             Some(ObjectType::Certificate) => Format::Pem,

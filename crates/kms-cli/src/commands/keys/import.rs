@@ -68,7 +68,7 @@ impl Import {
         if !matches!(object_type, ObjectType::OpaqueObject) {
             attributes.0.push(Usage::mask(&self.usage, usage));
         }
-        let client = context.client()?;
+        let client = context.client().await?;
         // Only Import chooses an identifier, replaces and unwraps; Register is for all the rest.
         let id = if self.wanted.id.is_some() || wrapped {
             let request = self.import(object, attributes, wrapped);

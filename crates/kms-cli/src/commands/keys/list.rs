@@ -47,7 +47,7 @@ impl List {
             attributes: Attributes(wanted),
             ..LocateRequest::default()
         };
-        table(&context.client()?, request).await
+        table(&context.client().await?, request).await
     }
 }
 

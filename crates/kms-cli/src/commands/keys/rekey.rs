@@ -22,7 +22,7 @@ pub(crate) struct Rekey {
 impl Rekey {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let subject = self.subject.object();
-        let client = context.client()?;
+        let client = context.client().await?;
         let facts = subject.facts(&client).await?;
         match facts.object_type {
             Some(ObjectType::PrivateKey) => {

@@ -74,7 +74,7 @@ impl Revoke {
             compromise_occurrence_date: self.reason.compromised().then(|| DateTime(now())),
             cascade: Some(!self.only_this),
         };
-        let done = subject.call(&context.client()?, request).await?;
+        let done = subject.call(&context.client().await?, request).await?;
         let id = done.unique_identifier;
         let state = if self.reason.compromised() { "compromised" } else { "deactivated" };
         Ok(Answer::done(format!("{id} is {state}"), [("unique_identifier", json!(id))]))

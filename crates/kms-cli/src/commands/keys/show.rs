@@ -18,7 +18,7 @@ pub(crate) struct Show {
 impl Show {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let subject = self.subject.object();
-        let attributes = subject.attributes(&context.client()?, &[]).await?;
+        let attributes = subject.attributes(&context.client().await?, &[]).await?;
         Ok(Answer::Fields(shown(&attributes)?))
     }
 }

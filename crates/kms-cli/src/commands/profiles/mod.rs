@@ -6,6 +6,7 @@ mod set;
 
 use clap::Subcommand;
 
+use crate::context::Context;
 use crate::error::Error;
 use crate::render::Answer;
 
@@ -18,10 +19,10 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) fn run(self) -> Result<Answer, Error> {
+    pub(crate) fn run(self, context: &Context) -> Result<Answer, Error> {
         match self {
             Self::List(list::List {}) => list::run(),
-            Self::Set(command) => command.run(),
+            Self::Set(command) => command.run(context),
             Self::Remove(command) => command.run(),
         }
     }

@@ -14,7 +14,7 @@ pub(crate) struct Info {}
 
 impl Info {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
-        let client = context.client()?;
+        let client = context.client().await?;
         let info = client.server_info().await?;
         let versions = client.call(DiscoverVersionsRequest::default()).await?;
         let versions = versions

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::convert::{self, error};
+use super::convert::{self, api_token_columns, error};
+use super::read;
 use crate::Error;
 use crate::commit::Commit;
-use crate::record::{Grant, IndexEntry, KeyringRow, Row, Write};
+use crate::record::{ApiToken, Grant, IndexEntry, KeyringRow, Row, Write};
 
 /// Why a commit is not made.
 pub(super) enum Stop {
@@ -123,6 +124,9 @@ impl<'a> Expected<'a> {
                     self.usage.insert(id, sealed);
                 }
             }
+            Write::ApiTokens { put, remove, epoch } => {
+                return check_api_tokens(self.connection, put, remove, epoch.0);
+            }
             Write::RemoveGrant { .. } => {}
         }
         Ok(())
@@ -162,6 +166,30 @@ fn check_keyring(
     }
 }
 
+/// Whether nobody has changed the tokens since they were read, and no name is taken.
+fn check_api_tokens(
+    connection: &Connection,
+    put: &[ApiToken],
+    remove: &[String],
+    epoch: u64,
+) -> Result<(), Stop> {
+    const SQL: &str = "SELECT id FROM api_tokens WHERE name = ?1 AND id <> ?2";
+    if read::api_token_epoch(connection).map_err(Stop::Failed)? != epoch {
+        return Err(Stop::Refused(Error::Conflict { id: "api_tokens".to_owned() }));
+    }
+    let mut statement = connection.prepare_cached(SQL).map_err(failed)?;
+    for token in put {
+        let other: Option<String> = statement
+            .query_row([&token.name, &token.id], |row| row.get(0))
+            .optional()
+            .map_err(failed)?;
+        if other.is_some_and(|other| !remove.contains(&other)) {
+            return Err(Stop::Refused(Error::Exists { id: token.name.clone() }));
+        }
+    }
+    Ok(())
+}
+
 /// Writes the rows of a commit that was checked. New objects take the places from `next` on; the
 /// place of each put is added to `seqs`.
 pub(super) fn apply(
@@ -187,6 +215,9 @@ pub(super) fn apply(
                 .map(drop)
                 .map_err(error)?,
             Write::Remove { id, .. } => remove(connection, id).map_err(error)?,
+            Write::ApiTokens { put, remove, epoch } => {
+                put_api_tokens(connection, put, remove, epoch.1).map_err(error)?;
+            }
             Write::PutUsage { id, sealed, .. } => connection
                 .prepare_cached(
                     "INSERT INTO usage (id, sealed) VALUES (?1, ?2) \
@@ -341,12 +372,44 @@ fn change_entries(
 }
 
 fn put_grant(connection: &Connection, grant: &Grant) -> rusqlite::Result<()> {
-    const SQL: &str = "INSERT INTO read_access (id, userid, permissions, mac) \
-         VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id, userid) \
-         DO UPDATE SET permissions = excluded.permissions, mac = excluded.mac";
+    const SQL: &str = concat!(
+        "INSERT INTO read_access (",
+        convert::grant_columns!(),
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id, userid) DO UPDATE SET \
+         permissions = excluded.permissions, expires = excluded.expires, note = excluded.note, \
+         mac = excluded.mac"
+    );
+    let Grant { id, user, permissions, expires, note, mac } = grant;
     connection
         .prepare_cached(SQL)?
-        .execute(params![grant.id, grant.user, grant.permissions, grant.mac])
+        .execute(params![id, user, permissions, expires, note, mac])
+        .map(drop)
+}
+
+fn put_api_tokens(
+    connection: &Connection,
+    put: &[ApiToken],
+    remove: &[String],
+    epoch: u64,
+) -> rusqlite::Result<()> {
+    const PUT: &str = concat!(
+        "INSERT OR REPLACE INTO api_tokens (",
+        api_token_columns!(),
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+    );
+    for id in remove {
+        connection.prepare_cached("DELETE FROM api_tokens WHERE id = ?1")?.execute([id])?;
+    }
+    let mut statement = connection.prepare_cached(PUT)?;
+    for ApiToken { id, name, user, hash, created, expires, revoked, mac } in put {
+        statement.execute(params![id, name, user, hash, created, expires, revoked, mac])?;
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO meta (key, value) VALUES ('api_token_epoch', ?1) \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )?
+        .execute([epoch.to_string()])
         .map(drop)
 }
 

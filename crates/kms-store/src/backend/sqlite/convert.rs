@@ -7,7 +7,7 @@ use rusqlite::types::FromSql;
 use rusqlite::{ErrorCode, Params, Statement};
 
 use crate::Error;
-use crate::record::{Grant, IndexEntry, Row};
+use crate::record::{ApiToken, Grant, IndexEntry, Row};
 
 /// The columns of `objects` under the name `o`, in the order that [`row`] reads.
 macro_rules! columns {
@@ -141,13 +141,43 @@ pub(super) fn row(from: &rusqlite::Row<'_>) -> Result<Row, Error> {
     })
 }
 
-/// The grant in a row of id, userid, permissions, mac.
+/// The columns of `read_access`, in the order that [`grant`] reads.
+macro_rules! grant_columns {
+    () => {
+        "id, userid, permissions, expires, note, mac"
+    };
+}
+pub(super) use grant_columns;
+
 pub(super) fn grant(from: &rusqlite::Row<'_>) -> Result<Grant, Error> {
     Ok(Grant {
         id: get(from, 0)?,
         user: get(from, 1)?,
         permissions: get(from, 2)?,
-        mac: get(from, 3)?,
+        expires: get(from, 3)?,
+        note: get(from, 4)?,
+        mac: get(from, 5)?,
+    })
+}
+
+/// The columns of `api_tokens`, in the order that [`api_token`] reads.
+macro_rules! api_token_columns {
+    () => {
+        "id, name, userid, hash, created, expires, revoked, mac"
+    };
+}
+pub(super) use api_token_columns;
+
+pub(super) fn api_token(from: &rusqlite::Row<'_>) -> Result<ApiToken, Error> {
+    Ok(ApiToken {
+        id: get(from, 0)?,
+        name: get(from, 1)?,
+        user: get(from, 2)?,
+        hash: get(from, 3)?,
+        created: get(from, 4)?,
+        expires: get(from, 5)?,
+        revoked: get(from, 6)?,
+        mac: get(from, 7)?,
     })
 }
 

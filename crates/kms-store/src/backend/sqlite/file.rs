@@ -56,6 +56,22 @@ pub(super) fn claim(directory: &Path) -> Result<Claim, OpenError> {
     Ok(Claim { path, created, _lock: lock })
 }
 
+/// The database in a directory, by a path without links, without taking it. Nothing is opened:
+/// closing a file of the database would take away the locks of another store in this process.
+pub(super) fn find(directory: &Path) -> Result<PathBuf, OpenError> {
+    let path = admit_directory(directory)?.join("kms.db");
+    match fs::statat(fs::CWD, &path, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => admit(&path, &stat)?,
+        Err(Errno::NOENT) => {
+            let mend = "start the server once with the same --root-dir, or name the right one";
+            return Err(refused(&path, "there is no database", mend));
+        }
+        Err(errno) => return Err(failed(&path, errno)),
+    }
+    admit_companions(&path)?;
+    Ok(path)
+}
+
 /// Refuses files beside the database that are not ours.
 pub(super) fn admit_companions(path: &Path) -> Result<(), OpenError> {
     for suffix in ["-wal", "-shm", "-journal"] {

@@ -3,7 +3,7 @@
 //! It must not know what sealed bytes hold. Statements stand beside the functions that run them.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 use super::{Answer, Backend, Opening};
 use crate::cache::Cache;
 use crate::commit::Commit;
-use crate::migrate::{self, Mismatch};
-use crate::record::{Cached, Grant, KeyringRow, Search};
+use crate::migrate::{self, Migration, Mismatch};
+use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
 use crate::{Config, Error, Location, OpenError};
 
 mod apply;
@@ -41,7 +41,8 @@ const SCANS: usize = 4;
 #[expect(clippy::unnecessary_wraps, reason = "other databases have other locations")]
 pub(crate) fn open(config: &Config, cache: Arc<Cache>) -> Option<Opening<'_>> {
     let Location::Directory(directory) = &config.location;
-    Some(Box::pin(async move { Ok(Arc::new(Sqlite::open(directory, cache)?) as Arc<dyn Backend>) }))
+    let open = if config.beside { Sqlite::beside } else { Sqlite::open };
+    Some(Box::pin(async move { Ok(Arc::new(open(directory, cache)?) as Arc<dyn Backend>) }))
 }
 
 /// The database.
@@ -70,34 +71,58 @@ impl Sqlite {
         set_up(&connection).map_err(wrong)?;
         migrate(&mut connection, &path)?;
         file::admit_companions(&path)?;
+        if claim.created {
+            tracing::info!(path = %path.display(), "made the database");
+        }
+        Self::assemble(path, connection, cache, Some(claim))
+    }
+
+    /// Opens the database of a server that may be running. Nothing is made, and nothing of what is
+    /// there changes before a commit.
+    fn beside(directory: &Path, cache: Arc<Cache>) -> Result<Self, OpenError> {
+        let path = file::find(directory)?;
+        let wrong = |failure| refused(&path, &failure);
+        let connection = connect(&path).map_err(wrong)?;
+        check_ours(&connection, &path)?;
+        check_current(&connection, &path)?;
+        connection.execute_batch(DURABLY).map_err(wrong)?;
+        file::admit_companions(&path)?;
+        Self::assemble(path, connection, cache, None)
+    }
+
+    fn assemble(
+        path: PathBuf,
+        connection: Connection,
+        cache: Arc<Cache>,
+        claim: Option<Claim>,
+    ) -> Result<Self, OpenError> {
+        let wrong = |failure| refused(&path, &failure);
         let database_id = connection
             .query_row("SELECT value FROM meta WHERE key = 'database_id'", [], |row| row.get(0))
             .map_err(wrong)?;
         let last: i64 = connection
             .query_row("SELECT coalesce(max(seq), 0) FROM objects", [], |row| row.get(0))
             .map_err(wrong)?;
-        if claim.created {
-            tracing::info!(path = %path.display(), "made the database");
-        }
-        let writer =
-            Writer::start(connection, last + 1).map_err(|failure| OpenError::Database {
+        let writer = Writer::start(connection, last + 1, claim.is_some()).map_err(|failure| {
+            OpenError::Database {
                 path: path.clone(),
                 why: format!("the writer cannot be started: {failure}"),
                 mend: "allow the server more threads".to_owned(),
-            })?;
+            }
+        })?;
         Ok(Self {
             readers: Arc::new(Readers::new(path)),
             writer,
             scans: Arc::new(Semaphore::new(SCANS)),
             cache,
             database_id,
-            claim: Mutex::new(Some(claim)),
+            claim: Mutex::new(claim),
         })
     }
 
     /// The path of a file beside the database.
     #[cfg(test)]
-    fn companion(&self, suffix: &str) -> std::path::PathBuf {
+    fn companion(&self, suffix: &str) -> PathBuf {
         let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
         let mut path = claim.as_ref().map(|claim| claim.path.clone()).unwrap_or_default();
         path.as_mut_os_string().push(suffix);
@@ -196,6 +221,14 @@ impl Backend for Sqlite {
         self.read(move |connection| read::usage(connection, id))
     }
 
+    fn api_token<'a>(&'a self, id: &'a str) -> Answer<'a, Option<(ApiToken, u64)>> {
+        self.read(move |connection| read::api_token(connection, id))
+    }
+
+    fn api_tokens(&self) -> Answer<'_, (Vec<ApiToken>, u64)> {
+        self.read(read::api_tokens)
+    }
+
     fn removed<'a>(&'a self, id: &'a str) -> Answer<'a, bool> {
         self.read(move |connection| read::removed(connection, id))
     }
@@ -271,13 +304,15 @@ fn make_durable(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     })
 }
 
+/// What every connection that writes has to do.
+const DURABLY: &str =
+    "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON;";
+
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA journal_mode = WAL;")?;
+    connection.execute_batch(DURABLY)?;
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
-         PRAGMA fullfsync = ON;
-         PRAGMA secure_delete = ON;
-         PRAGMA wal_autocheckpoint = 0;
+        "PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = 16777216;
          PRAGMA cache_size = -4096;
          PRAGMA temp_store = MEMORY;",
@@ -290,16 +325,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
     let made = migrations_made(&transaction).map_err(wrong)?;
-    let steps = migrate::pending(&made).map_err(|mismatch| match mismatch {
-        Mismatch::Future { found, known } => {
-            OpenError::Future { path: path.to_owned(), found, known }
-        }
-        Mismatch::Different { number } => OpenError::Database {
-            path: path.to_owned(),
-            why: format!("step {number} of its schema is not the one that was released"),
-            mend: "restore a backup, or start the version that wrote it".to_owned(),
-        },
-    })?;
+    let steps = pending(&made, path)?;
     if made.is_empty() {
         begin(&transaction).map_err(wrong)?;
     }
@@ -322,6 +348,32 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
             .map_err(wrong)?;
     }
     transaction.commit().map_err(wrong)
+}
+
+fn pending(made: &[(u32, String)], path: &Path) -> Result<&'static [Migration], OpenError> {
+    migrate::pending(made).map_err(|mismatch| match mismatch {
+        Mismatch::Future { found, known } => {
+            OpenError::Future { path: path.to_owned(), found, known }
+        }
+        Mismatch::Different { number } => OpenError::Database {
+            path: path.to_owned(),
+            why: format!("step {number} of its schema is not the one that was released"),
+            mend: "restore a backup, or start the version that wrote it".to_owned(),
+        },
+    })
+}
+
+/// Refuses a database whose schema is not the one that this program would make.
+fn check_current(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let made = migrations_made(connection).map_err(|failure| refused(path, &failure))?;
+    if pending(&made, path)?.is_empty() {
+        return Ok(());
+    }
+    Err(OpenError::Database {
+        path: path.to_owned(),
+        why: "it is not up to date".to_owned(),
+        mend: "start this version of the server on it first".to_owned(),
+    })
 }
 
 fn migrations_made(connection: &Connection) -> rusqlite::Result<Vec<(u32, String)>> {

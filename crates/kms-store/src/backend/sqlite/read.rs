@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::convert::{self, columns, error};
+use super::convert::{self, api_token_columns, columns, error};
 use crate::Error;
 use crate::cache::Cache;
-use crate::record::{Cached, Grant, KeyringRow};
+use crate::record::{ApiToken, Cached, Grant, KeyringRow};
 
 /// How many connections wait for the next reader; more are opened when needed, and closed after.
 const IDLE: usize = 4;
@@ -87,16 +87,22 @@ pub(super) fn object(
 }
 
 pub(super) fn grant(connection: &Connection, id: &str, user: &str) -> Result<Option<Grant>, Error> {
-    const SQL: &str =
-        "SELECT id, userid, permissions, mac FROM read_access WHERE id = ?1 AND userid = ?2";
+    const SQL: &str = concat!(
+        "SELECT ",
+        convert::grant_columns!(),
+        " FROM read_access WHERE id = ?1 AND userid = ?2"
+    );
     let mut statement = connection.prepare_cached(SQL).map_err(error)?;
     let mut rows = statement.query([id, user]).map_err(error)?;
     rows.next().map_err(error)?.map(convert::grant).transpose()
 }
 
 pub(super) fn grants(connection: &Connection, id: &str) -> Result<Vec<Grant>, Error> {
-    const SQL: &str =
-        "SELECT id, userid, permissions, mac FROM read_access WHERE id = ?1 ORDER BY userid";
+    const SQL: &str = concat!(
+        "SELECT ",
+        convert::grant_columns!(),
+        " FROM read_access WHERE id = ?1 ORDER BY userid"
+    );
     let mut statement = connection.prepare_cached(SQL).map_err(error)?;
     convert::collect(&mut statement, [id], convert::grant)
 }
@@ -116,8 +122,11 @@ pub(super) fn granted_to(
     limit: usize,
 ) -> Result<Vec<Grant>, Error> {
     // No identifier is empty, so that the empty one comes before all.
-    const SQL: &str = "SELECT id, userid, permissions, mac FROM read_access \
-         WHERE userid = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+    const SQL: &str = concat!(
+        "SELECT ",
+        convert::grant_columns!(),
+        " FROM read_access WHERE userid = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+    );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(SQL).map_err(error)?;
     convert::collect(&mut statement, (user, after.unwrap_or_default(), limit), convert::grant)
@@ -127,6 +136,40 @@ pub(super) fn usage(connection: &Connection, id: &str) -> Result<Option<Vec<u8>>
     let mut statement =
         connection.prepare_cached("SELECT sealed FROM usage WHERE id = ?1").map_err(error)?;
     statement.query_row([id], |row| row.get(0)).optional().map_err(error)
+}
+
+pub(super) fn api_token(
+    connection: &Connection,
+    id: &str,
+) -> Result<Option<(ApiToken, u64)>, Error> {
+    const SQL: &str = concat!("SELECT ", api_token_columns!(), " FROM api_tokens WHERE id = ?1");
+    // Both from one moment.
+    let snapshot = connection.unchecked_transaction().map_err(error)?;
+    let token = {
+        let mut statement = snapshot.prepare_cached(SQL).map_err(error)?;
+        let mut rows = statement.query([id]).map_err(error)?;
+        rows.next().map_err(error)?.map(convert::api_token).transpose()?
+    };
+    let Some(token) = token else { return Ok(None) };
+    Ok(Some((token, api_token_epoch(&snapshot)?)))
+}
+
+pub(super) fn api_tokens(connection: &Connection) -> Result<(Vec<ApiToken>, u64), Error> {
+    const SQL: &str = concat!("SELECT ", api_token_columns!(), " FROM api_tokens ORDER BY name");
+    let snapshot = connection.unchecked_transaction().map_err(error)?;
+    let mut statement = snapshot.prepare(SQL).map_err(error)?;
+    let rows = convert::collect(&mut statement, [], convert::api_token)?;
+    Ok((rows, api_token_epoch(&snapshot)?))
+}
+
+/// How often tokens were revoked; 0 where none ever was.
+pub(super) fn api_token_epoch(connection: &Connection) -> Result<u64, Error> {
+    const SQL: &str = "SELECT value FROM meta WHERE key = 'api_token_epoch'";
+    let mut statement = connection.prepare_cached(SQL).map_err(error)?;
+    let text: Option<String> =
+        statement.query_row([], |row| row.get(0)).optional().map_err(error)?;
+    let number = text.map_or(Ok(0), |text| text.parse());
+    number.map_err(|_not_one| Error::Corrupt("the epoch of the API tokens is no number".to_owned()))
 }
 
 pub(super) fn removed(connection: &Connection, id: &str) -> Result<bool, Error> {

@@ -60,12 +60,13 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread on a connection that is set up for writing; new objects take the places
-    /// from `next` on.
-    pub(super) fn start(connection: Connection, next: i64) -> std::io::Result<Self> {
+    /// from `next` on. Where it is not `alone`, others write too, and the log is left to them.
+    pub(super) fn start(connection: Connection, next: i64, alone: bool) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new());
         let log = Arc::new(AtomicI64::new(0));
         let mut thread = Thread {
             connection,
+            alone,
             queue: Arc::clone(&queue),
             next,
             log,
@@ -144,6 +145,7 @@ fn admit(commit: &Commit) -> Result<(), Error> {
 /// The thread's own.
 struct Thread {
     connection: Connection,
+    alone: bool,
     queue: Arc<Queue<Message>>,
     next: i64,
     /// The pages in the log after the last commit, as `SQLite` tells.
@@ -324,7 +326,10 @@ impl Thread {
 
     fn close(&mut self, answer: Option<oneshot::Sender<Result<(), Error>>>) {
         drop(self.queue.close());
-        self.checkpoint("TRUNCATE");
+        // It would hold up the other writers while it waits for readers.
+        if self.alone {
+            self.checkpoint("TRUNCATE");
+        }
         let closed = Connection::open_in_memory()
             .map(|other| std::mem::replace(&mut self.connection, other))
             .and_then(|connection| connection.close().map_err(|(_, failure)| failure))

@@ -1,0 +1,358 @@
+//! API tokens for machines: made, listed, revoked, and looked up.
+//!
+//! A token's text is `kms_<id>_<secret>`; what is kept of it is a hash, in a row whose every column is
+//! under a MAC, so that a row written by somebody else lets nobody in. Revoking raises an epoch that all
+//! MACs are bound to, so that a revoked row which is put back does not either. Must not know how a token
+//! is sent.
+
+use std::sync::Arc;
+
+use kms_crypto::hash::{self, Hash};
+use kms_crypto::random;
+use kms_crypto::secret::{self, Secret};
+use kms_store::{ApiToken, Store, Write};
+
+use crate::clock::Clock;
+use crate::principal::{EVERYBODY, normal_user};
+use crate::vault::Vault;
+
+/// How the text of every token begins.
+const PREFIX: &str = "kms_";
+/// The scope of the users that tokens have by themselves.
+const SCOPE: &str = "token:";
+/// The length of the random part of an identifier, and of a secret.
+const ID_BYTES: usize = 8;
+const SECRET_BYTES: usize = 32;
+/// The length of a token's text.
+const TEXT_LENGTH: usize = PREFIX.len() + 2 * ID_BYTES + 1 + 2 * SECRET_BYTES;
+/// The longest name of a token.
+const NAME_LENGTH_MAX: usize = 64;
+/// The most tokens of a database: they are listed as a whole.
+const TOKENS_MAX: usize = 10_000;
+/// How often a change is tried that another one overtakes.
+const TRIES: usize = 8;
+
+/// The API tokens of a database.
+#[derive(Clone)]
+pub struct ApiTokens {
+    store: Store,
+    vault: Arc<Vault>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenState {
+    /// It lets its user in.
+    Active,
+    /// It did until its time.
+    Expired,
+    /// It was revoked.
+    Revoked,
+    /// Its row was not written by this server as it is, or was put back after it was revoked.
+    Altered,
+}
+
+/// A token in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// The user that a caller with it is.
+    pub user: String,
+    /// What its text begins with after `kms_`: no secret.
+    pub id: String,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// When it ends.
+    pub expires: Option<i64>,
+    /// What it is good for.
+    pub state: TokenState,
+}
+
+/// A token that is good now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The user that a caller with it is.
+    pub user: String,
+    /// When it ends.
+    pub expires: Option<i64>,
+}
+
+/// Why a token lets nobody in. Only one who has the whole token learns of the last three.
+#[derive(Debug, thiserror::Error)]
+pub enum Invalid {
+    /// The text is not a token's.
+    #[error("not the form of an API token")]
+    Form,
+    /// There is no token of this identifier.
+    #[error("an API token of an unknown identifier")]
+    Unknown,
+    /// The identifier is known, and the secret is another.
+    #[error("an API token with a wrong secret")]
+    Secret,
+    /// Its row is not one that this server wrote.
+    #[error("an API token whose row in the database was altered")]
+    Altered,
+    /// It was revoked.
+    #[error("a revoked API token")]
+    Revoked,
+    /// Its time is over.
+    #[error("an expired API token")]
+    Expired,
+    /// It could not be looked up.
+    #[error("API tokens cannot be looked up: {0}")]
+    Unavailable(kms_store::Error),
+}
+
+/// Why tokens cannot be changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The name is none.
+    #[error("a token's name has 1 to 64 letters, digits, dots, dashes and underscores")]
+    Name,
+    /// The user is none that a token can be.
+    #[error("the user of a token: {0}")]
+    User(&'static str),
+    /// It would never have been good.
+    #[error("the token would have ended before it was made")]
+    Past,
+    /// The name is in use.
+    #[error("there is a token {0} already; revoke it first, or choose another name")]
+    Taken(String),
+    /// There is no such token.
+    #[error("there is no token {0}; `token list` shows those there are")]
+    Unknown(String),
+    /// It was revoked before.
+    #[error("the token {0} was revoked already")]
+    Revoked(String),
+    /// There are too many.
+    #[error(
+        "there are {TOKENS_MAX} tokens, and that is the most; revoke some and use their names again"
+    )]
+    Full,
+    /// No random bytes.
+    #[error("no token can be made: {0}")]
+    Random(kms_crypto::Error),
+    /// The database failed.
+    #[error("{0}")]
+    Store(#[from] kms_store::Error),
+}
+
+impl ApiTokens {
+    /// The tokens in `store`, under the keys of `vault`.
+    pub fn new(store: Store, vault: Arc<Vault>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, vault, clock }
+    }
+
+    /// Makes a token and returns its text, which is known to nobody else from then on. Its user is
+    /// `token:NAME` unless another is given. The name of a revoked token can be used again.
+    pub async fn create(
+        &self,
+        name: &str,
+        user: Option<&str>,
+        expires: Option<i64>,
+    ) -> Result<Secret, TokenError> {
+        check_name(name)?;
+        let user = match user {
+            Some(user) => normal_user(user).map_err(TokenError::User)?,
+            None => format!("{SCOPE}{name}"),
+        };
+        if user == EVERYBODY {
+            return Err(TokenError::User("a token is one user, not everybody (*)"));
+        }
+        let now = self.clock.now();
+        if expires.is_some_and(|expires| expires <= now) {
+            return Err(TokenError::Past);
+        }
+        let (id, text) = draw().map_err(TokenError::Random)?;
+        let hash = hash_of(text.expose());
+        let name = name.to_owned();
+        let mut token = ApiToken {
+            id,
+            name,
+            user,
+            hash,
+            created: now,
+            expires,
+            revoked: None,
+            mac: Vec::new(),
+        };
+        for _ in 0..TRIES {
+            let (rows, epoch) = self.store.api_tokens().await?;
+            let before = rows.iter().find(|row| row.name == token.name);
+            if before.is_some_and(|row| row.revoked.is_none()) {
+                return Err(TokenError::Taken(token.name));
+            }
+            if rows.len() >= TOKENS_MAX && before.is_none() {
+                return Err(TokenError::Full);
+            }
+            let remove = before.map(|row| row.id.clone()).into_iter().collect();
+            token.mac = self.vault.api_token_mac(&token, epoch);
+            match self.write(remove, vec![token.clone()], (epoch, epoch)).await {
+                Err(kms_store::Error::Conflict { .. }) => {}
+                Err(kms_store::Error::Exists { .. }) => return Err(TokenError::Taken(token.name)),
+                written => return written.map(|()| text).map_err(TokenError::Store),
+            }
+        }
+        Err(overtaken())
+    }
+
+    /// All tokens by name, revoked ones too.
+    pub async fn list(&self) -> Result<Vec<Listed>, TokenError> {
+        let (rows, epoch) = self.store.api_tokens().await?;
+        let now = self.clock.now();
+        let listed = |row: ApiToken| {
+            let state = self.state(&row, epoch, now);
+            let ApiToken { id, name, user, created, expires, .. } = row;
+            Listed { name, user, id, created, expires, state }
+        };
+        Ok(rows.into_iter().map(listed).collect())
+    }
+
+    /// Revokes a token for good. Its name stays in the list.
+    pub async fn revoke(&self, name: &str) -> Result<(), TokenError> {
+        for _ in 0..TRIES {
+            let (mut rows, epoch) = self.store.api_tokens().await?;
+            let next = epoch.saturating_add(1);
+            // A row that is not ours would become ours by a new MAC.
+            rows.retain(|row| row.name == name || self.is_genuine(row, epoch));
+            let Some(row) = rows.iter_mut().find(|row| row.name == name) else {
+                return Err(TokenError::Unknown(name.to_owned()));
+            };
+            if row.revoked.is_some() {
+                return Err(TokenError::Revoked(name.to_owned()));
+            }
+            row.revoked = Some(self.clock.now());
+            for row in &mut rows {
+                row.mac = self.vault.api_token_mac(row, next);
+            }
+            match self.write(Vec::new(), rows, (epoch, next)).await {
+                Err(kms_store::Error::Conflict { .. }) => {}
+                written => return Ok(written?),
+            }
+        }
+        Err(overtaken())
+    }
+
+    /// Whether there is any token, good or not.
+    pub async fn exist(&self) -> Result<bool, kms_store::Error> {
+        Ok(!self.store.api_tokens().await?.0.is_empty())
+    }
+
+    /// Whom a token lets in now. An unknown identifier and a wrong secret cost the same.
+    pub async fn verify(&self, text: &[u8]) -> Result<Verified, Invalid> {
+        let id = id_of(text).ok_or(Invalid::Form)?;
+        let found = self.store.api_token(id).await.map_err(Invalid::Unavailable)?;
+        let is_known = found.is_some();
+        let (row, epoch) = found.unwrap_or_else(|| (stranger(id), 0));
+        let secret = secret::equal(&hash_of(text), &row.hash);
+        let genuine = self.is_genuine(&row, epoch);
+        match (is_known, secret, genuine) {
+            (false, ..) => Err(Invalid::Unknown),
+            (true, false, _) => Err(Invalid::Secret),
+            (true, true, false) => {
+                tracing::error!(token = %row.name, "an API token's row in the database was altered, \
+                    or put back after it was revoked; it is refused");
+                Err(Invalid::Altered)
+            }
+            (true, true, true) => match self.state(&row, epoch, self.clock.now()) {
+                TokenState::Active => Ok(Verified { user: row.user, expires: row.expires }),
+                TokenState::Expired => Err(Invalid::Expired),
+                TokenState::Revoked => Err(Invalid::Revoked),
+                TokenState::Altered => Err(Invalid::Altered),
+            },
+        }
+    }
+
+    /// Now, as tokens expire by it.
+    pub fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    fn is_genuine(&self, row: &ApiToken, epoch: u64) -> bool {
+        secret::equal(&self.vault.api_token_mac(row, epoch), &row.mac)
+    }
+
+    fn state(&self, row: &ApiToken, epoch: u64, now: i64) -> TokenState {
+        if !self.is_genuine(row, epoch) {
+            TokenState::Altered
+        } else if row.revoked.is_some() {
+            TokenState::Revoked
+        } else if row.expires.is_some_and(|expires| expires <= now) {
+            TokenState::Expired
+        } else {
+            TokenState::Active
+        }
+    }
+
+    async fn write(
+        &self,
+        remove: Vec<String>,
+        put: Vec<ApiToken>,
+        epoch: (u64, u64),
+    ) -> Result<(), kms_store::Error> {
+        self.store.commit(Vec::new(), vec![Write::ApiTokens { remove, put, epoch }]).await
+    }
+}
+
+impl std::fmt::Debug for ApiTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiTokens").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+fn overtaken() -> TokenError {
+    TokenError::Store(kms_store::Error::Conflict { id: "api_tokens".to_owned() })
+}
+
+fn check_name(name: &str) -> Result<(), TokenError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let fits = (1..=NAME_LENGTH_MAX).contains(&name.len()) && name.bytes().all(plain);
+    if fits { Ok(()) } else { Err(TokenError::Name) }
+}
+
+/// A new identifier, and the text of the token with it.
+fn draw() -> Result<(String, Secret), kms_crypto::Error> {
+    let id = hex::encode(random::bytes::<ID_BYTES>()?);
+    let secret = random::secret(SECRET_BYTES)?;
+    // Reserved at once: growing would leave copies behind.
+    let mut text = Vec::with_capacity(TEXT_LENGTH);
+    text.extend_from_slice(format!("{PREFIX}{id}_").as_bytes());
+    for byte in secret.expose() {
+        text.extend([byte >> 4, byte & 0x0F].map(|digit| match digit {
+            0..=9 => b'0' + digit,
+            _ => b'a' + digit - 10,
+        }));
+    }
+    Ok((id, Secret::new(text)))
+}
+
+/// The identifier in a token's text, if that has the form of one.
+fn id_of(text: &[u8]) -> Option<&str> {
+    let rest = text.strip_prefix(PREFIX.as_bytes())?;
+    let (id, rest) = rest.split_at_checked(2 * ID_BYTES)?;
+    let secret = rest.strip_prefix(b"_")?;
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let whole = secret.len() == 2 * SECRET_BYTES && id.iter().chain(secret).all(is_digit);
+    whole.then(|| str::from_utf8(id).ok())?
+}
+
+fn hash_of(text: &[u8]) -> Vec<u8> {
+    hash::digest(Hash::Sha256, text).as_ref().to_vec()
+}
+
+/// What is judged in place of a token that is not there.
+fn stranger(id: &str) -> ApiToken {
+    ApiToken {
+        id: id.to_owned(),
+        name: String::new(),
+        user: String::new(),
+        hash: vec![0; 32],
+        created: 0,
+        expires: None,
+        revoked: None,
+        mac: vec![0; 32],
+    }
+}

@@ -1,0 +1,73 @@
+//! The commands beside serving: each opens what it needs by the server's own options, does one
+//! thing and ends. What was asked for goes to standard output; all else goes to standard error.
+//!
+//! To add one, add its row to the table of `kms-config`, a function here, and its row below.
+
+mod token;
+
+use std::future::{Ready, ready};
+use std::pin::Pin;
+
+use kms_config::commands::{AUDIT_VERIFY, Given, TOKEN_CREATE, TOKEN_LIST, TOKEN_REVOKE};
+use kms_config::exit::Exit;
+use kms_config::{Config, Serve};
+
+use crate::complain;
+use crate::compose::StartError;
+use crate::facts::FACTS;
+
+/// What the process ends with, or why the command failed.
+type Ending<'a> = Pin<Box<dyn Future<Output = Result<Exit, StartError>> + 'a>>;
+type Run = for<'a> fn(&'a Config, &'a Given) -> Ending<'a>;
+
+/// What carries each command out.
+static RUNS: &[(&str, Run)] = &[
+    (TOKEN_CREATE, |config, given| Box::pin(token::create(config, given))),
+    (TOKEN_LIST, |config, _| Box::pin(token::list(config))),
+    (TOKEN_REVOKE, |config, given| Box::pin(token::revoke(config, given))),
+    (AUDIT_VERIFY, |_, given| Box::pin(not_there_yet(given))),
+];
+
+/// Does what the command says.
+pub(crate) fn run(serve: &Serve, given: &Given) -> Exit {
+    if !FACTS.missing.is_empty() {
+        complain(&FACTS.refusal());
+        return Exit::Configuration;
+    }
+    match carry_out(&serve.config, given) {
+        Ok(exit) => exit,
+        Err(error) => {
+            complain(&error.message);
+            error.exit
+        }
+    }
+}
+
+fn carry_out(config: &Config, given: &Given) -> Result<Exit, StartError> {
+    let name = given.command.name;
+    let Some((_, run)) = RUNS.iter().find(|(known, _)| *known == name) else {
+        return Err(StartError::new(Exit::Failure, format!("{name} is not known here")));
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::new(Exit::Failure, format!("no runtime: {error}")))?;
+    runtime.block_on(run(config, given))
+}
+
+fn not_there_yet(given: &Given) -> Ready<Result<Exit, StartError>> {
+    let text = format!("{} is not there yet", given.command.name);
+    ready(Err(StartError::new(Exit::Failure, text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_carried_out() {
+        let known: Vec<_> = RUNS.iter().map(|(name, _)| *name).collect();
+        let named: Vec<_> = kms_config::commands::COMMANDS.iter().map(|it| it.name).collect();
+        assert_eq!(known, named);
+    }
+}
