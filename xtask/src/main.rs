@@ -14,6 +14,7 @@ mod bench;
 mod codegen;
 mod conformance;
 mod curl;
+mod databases;
 mod dist;
 mod fuzz;
 mod http;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{places, run};
+use crate::{databases, places, run};
 
 /// The oldest Node that the identity provider runs on.
 const NODE_MIN: u32 = 20;
@@ -18,9 +18,11 @@ pub(crate) fn task(_: &[String]) -> Result<bool> {
     Ok(true)
 }
 
-/// Sees to it that a C compiler, rustfmt, clippy, a browser and the identity provider are there.
+/// Sees to it that a C compiler, the database servers, rustfmt, clippy, a browser and the identity
+/// provider are there.
 pub(crate) fn prepare() -> Result<()> {
     c_compiler()?;
+    databases::install()?;
     for (component, argument) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         if run::output(&mut run::cargo([argument, "--version"])).is_some() {
             continue;
@@ -107,7 +109,7 @@ fn node_version() -> Option<u32> {
 }
 
 /// Installs Debian's packages, or says which.
-fn install(what: &str, packages: &[&str]) -> Result<()> {
+pub(crate) fn install(what: &str, packages: &[&str]) -> Result<()> {
     let names = packages.join(" ");
     if !(is_root() && Path::new("/etc/debian_version").exists()) {
         bail!("{what} is missing. On Debian or Ubuntu: sudo apt-get install -y {names}");
@@ -123,6 +125,6 @@ fn install(what: &str, packages: &[&str]) -> Result<()> {
     .with_context(|| format!("installing {names}"))
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     run::output(Command::new("id").arg("-u")).is_some_and(|id| id == "0")
 }

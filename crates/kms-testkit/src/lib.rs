@@ -6,8 +6,11 @@
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 pub mod browser;
+pub mod certificates;
 pub mod chromium;
+pub mod database;
 pub mod http;
 pub mod issuer;
 pub mod provider;
+pub mod proxy;
 pub mod server;

@@ -1,0 +1,50 @@
+//! Database servers for tests: real ones, private to the tests, on free ports of the loopback, run by
+//! an unprivileged account, in directories that go away with them, whatever becomes of the test.
+//!
+//! [`database`] is what most tests want: an empty database on an instance that tests share. A test
+//! that kills, stops or configures its server starts an [`Instance`] of its own. Instances of the
+//! system are neither looked for nor touched. It must not know what the server stores.
+
+mod account;
+mod guard;
+mod instance;
+mod mariadb;
+mod place;
+mod postgres;
+mod shared;
+
+pub use instance::{Builder, Instance};
+pub use shared::{Database, database};
+
+/// Which server.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Kind {
+    /// PostgreSQL.
+    Postgres,
+    /// MariaDB.
+    MariaDb,
+}
+
+impl Kind {
+    /// Both, for tests that run on each.
+    pub const ALL: [Self; 2] = [Self::Postgres, Self::MariaDb];
+
+    /// The word for it in names of files and in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::MariaDb => "mariadb",
+        }
+    }
+}
+
+/// The user that the URLs name. Its password is the same word.
+pub const USER: &str = "kms";
+
+/// The client program of a kind: `psql` or `mariadb`.
+pub fn client(kind: Kind) -> std::path::PathBuf {
+    match kind {
+        Kind::Postgres => account::postgres_programs().join("psql"),
+        Kind::MariaDb => account::mariadb_program("mariadb"),
+    }
+}

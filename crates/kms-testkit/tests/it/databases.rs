@@ -1,0 +1,197 @@
+//! Database servers: shared ones, private ones, and that nothing of them is left.
+
+use std::fs::{File, Permissions};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kms_testkit::certificates::{Authority, Identity};
+use kms_testkit::database::{Instance, Kind, client, database};
+use kms_testkit::server::pause;
+
+/// Set where this program is started by one of its own tests, to be killed.
+const VICTIM: &str = "KMS_TESTKIT_VICTIM";
+
+fn each(check: fn(Kind)) {
+    for kind in Kind::ALL {
+        check(kind);
+    }
+}
+
+#[test]
+fn tests_share_an_instance_and_have_databases_of_their_own() {
+    each(|kind| {
+        let (one, other) = (database(kind), database(kind));
+        assert_ne!(one.url(), other.url());
+        assert_eq!(one.port(), other.port());
+        one.sql("CREATE TABLE t (n INT PRIMARY KEY)");
+        one.sql("INSERT INTO t VALUES (7)");
+        assert_eq!(one.sql("SELECT n FROM t"), "7");
+        other.try_sql("SELECT n FROM t").expect_err("it is in the other database");
+        let name = one.name().to_owned();
+        drop(one);
+        let left = match kind {
+            Kind::Postgres => "SELECT datname FROM pg_database",
+            Kind::MariaDb => "SHOW DATABASES",
+        };
+        let left = other.sql(left);
+        assert!(left.contains(other.name()) && !left.contains(&name), "{left}");
+    });
+}
+
+#[test]
+fn what_was_committed_survives_the_process() {
+    each(|kind| {
+        let instance = Instance::start(kind);
+        instance.sql("CREATE TABLE t (n INT PRIMARY KEY)");
+        let stops: [fn(&Instance); 2] = [Instance::kill, Instance::stop];
+        for (number, stop) in stops.iter().enumerate() {
+            instance.sql(&format!("INSERT INTO t VALUES ({number})"));
+            let url = instance.url();
+            stop(&instance);
+            assert!(instance.process().is_none());
+            TcpStream::connect(instance.address()).expect_err("it has ended");
+            instance.resume();
+            assert_eq!(instance.url(), url);
+        }
+        assert_eq!(instance.sql("SELECT n FROM t ORDER BY n"), "0\n1");
+    });
+}
+
+#[test]
+fn nothing_is_left_when_the_test_panics() {
+    each(|kind| {
+        let mut seen = None;
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let instance = Instance::start(kind);
+            seen = Some((instance.directory().to_path_buf(), instance.process().unwrap()));
+            assert!(instance.directory().is_dir());
+            panic!("as a test does");
+        }));
+        panicked.expect_err("it panics");
+        let (directory, process) = seen.unwrap();
+        assert!(!directory.exists(), "{}", directory.display());
+        assert!(!Path::new(&format!("/proc/{process}")).exists());
+    });
+}
+
+#[test]
+fn nothing_is_left_when_the_test_is_killed() {
+    if std::env::var_os(VICTIM).is_some() {
+        return;
+    }
+    let noted = tempfile::tempdir().unwrap();
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "databases::what_a_victim_does"])
+        .env(VICTIM, noted.path())
+        .stdin(Stdio::null())
+        .stdout(File::create(noted.path().join("stdout")).unwrap())
+        .stderr(File::create(noted.path().join("stderr")).unwrap())
+        .spawn()
+        .unwrap();
+    let all_noted =
+        || Kind::ALL.iter().filter_map(|kind| note(noted.path(), *kind)).collect::<Vec<PathBuf>>();
+    within(Duration::from_mins(1), || {
+        let ended = victim.try_wait().unwrap();
+        assert!(ended.is_none(), "{:?}", std::fs::read_to_string(noted.path().join("stdout")));
+        all_noted().len() == Kind::ALL.len()
+    });
+    let directories = all_noted();
+    assert!(directories.iter().all(|directory| directory.is_dir()));
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    within(Duration::from_secs(20), || directories.iter().all(|directory| !directory.exists()));
+}
+
+/// It does so only where the test above starts it.
+#[test]
+fn what_a_victim_does() {
+    let Some(notes) = std::env::var_os(VICTIM) else { return };
+    let instances: Vec<Instance> = Kind::ALL.into_iter().map(Instance::start).collect();
+    for instance in &instances {
+        let note = Path::new(&notes).join(instance.kind().name());
+        std::fs::write(note, instance.directory().to_str().unwrap()).unwrap();
+    }
+    within(Duration::from_mins(2), || false);
+}
+
+/// Asks with the client program, verifying the server by `root`, showing `identity` if any.
+fn ask(instance: &Instance, root: &Authority, identity: Option<&Identity>) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        // psql takes no key that others may read.
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let root = file("root.pem", &root.pem());
+    let own = identity.map(|own| (file("own.pem", &own.certificate), file("key.pem", &own.key)));
+    let mut command = Command::new(client(instance.kind()));
+    match instance.kind() {
+        Kind::Postgres => {
+            let mut url = format!("{}?sslmode=verify-full&sslrootcert={root}", instance.url());
+            if let Some((certificate, key)) = own {
+                url.extend(["&sslcert=", &certificate, "&sslkey=", &key]);
+            }
+            command.args(["-d", &url, "-c", "SELECT 1"]);
+        }
+        Kind::MariaDb => {
+            let port = instance.address().port();
+            command.args(["--no-defaults", "--host=127.0.0.1", "--user=kms", "--database=kms"]);
+            command.arg(format!("--port={port}")).arg(format!("--ssl-ca={root}"));
+            command.args(["--ssl-verify-server-cert", "--execute=SELECT 1"]);
+            match own {
+                None => command.arg("--password=kms"),
+                Some((certificate, key)) => {
+                    command.arg(format!("--ssl-cert={certificate}")).arg(format!("--ssl-key={key}"))
+                }
+            };
+        }
+    }
+    command.stdin(Stdio::null()).output().unwrap().status.success()
+}
+
+#[test]
+fn a_server_with_tls_proves_itself() {
+    each(|kind| {
+        let authority = Authority::new("database");
+        let instance = Instance::builder(kind).tls(authority.server()).start();
+        assert!(ask(&instance, &authority, None), "{}", instance.log());
+        assert!(!ask(&instance, &Authority::new("database"), None), "another root");
+    });
+}
+
+#[test]
+fn users_with_certificates_prove_themselves() {
+    each(|kind| {
+        let authority = Authority::new("KMS database CA");
+        let instance = Instance::builder(kind).client_certificates(&authority).start();
+        for (what, identity, expected) in [
+            ("the right one", Some(authority.client("kms")), true),
+            ("none", None, false),
+            ("another subject", Some(authority.client("other")), false),
+            ("expired", Some(authority.expired_client("kms")), false),
+            ("another authority", Some(Authority::new("KMS database CA").client("kms")), false),
+        ] {
+            let went = ask(&instance, &authority, identity.as_ref());
+            assert_eq!(went, expected, "{kind:?}, {what}: {}", instance.log());
+        }
+    });
+}
+
+fn note(folder: &Path, kind: Kind) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(folder.join(kind.name())).ok()?;
+    (!text.is_empty()).then(|| text.into())
+}
+
+fn within(patience: Duration, mut done: impl FnMut() -> bool) {
+    let until = Instant::now() + patience;
+    while !done() {
+        assert!(Instant::now() < until, "it does not happen");
+        pause();
+    }
+}
