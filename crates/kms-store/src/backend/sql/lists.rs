@@ -346,36 +346,20 @@ impl Server {
                 made.extend(created.iter().map(|(id, _)| (*id).to_owned()).zip(seqs));
                 Ok(())
             }
-            Err(Stop::Failed(Failure::Duplicate(key))) => {
-                Err(self.duplicate(&key, created, &rest).await)
-            }
+            Err(Stop::Failed(Failure::Duplicate(key))) => Err(duplicate(&key, created, &rest)),
             Err(stop) => Err(stop),
         }
     }
+}
 
-    /// Which identifier was there already.
-    async fn duplicate(
-        &self,
-        key: &str,
-        created: &[(&str, &After<'_>)],
-        rest: &Rest<'_>,
-    ) -> Stop {
-        use crate::backend::statement::Statement;
-        match key {
-            "objects_id" => {
-                for (id, _) in created {
-                    let sql = Statement::Version.of(self.dialect);
-                    let read = self.rows(sql, &[Value::Text(id)], super::read::READ).await;
-                    if read.is_ok_and(|rows| !rows.is_empty()) {
-                        return exists(id);
-                    }
-                }
-                created.first().map_or(Stop::Unmet, |(id, _)| exists(id))
-            }
-            "usage_pkey" => rest.counted.0.first().map_or(Stop::Unmet, |id| conflict(id)),
-            // Our own numbers are drawn once.
-            key => Stop::Failed(Failure::Other(format!("a key is there already: {key}"))),
-        }
+/// Which identifier was there already, where that is plain.
+fn duplicate(key: &str, created: &[(&str, &After<'_>)], rest: &Rest<'_>) -> Stop {
+    match (key, created) {
+        ("objects_id", [(only, _)]) => exists(only),
+        ("objects_id", _) => Stop::Unmet,
+        ("usage_pkey", _) => rest.counted.0.first().map_or(Stop::Unmet, |id| conflict(id)),
+        // Our own numbers are drawn once.
+        (key, _) => Stop::Failed(Failure::Other(format!("a key is there already: {key}"))),
     }
 }
 

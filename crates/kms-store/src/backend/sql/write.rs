@@ -248,6 +248,12 @@ impl Server {
 
     /// Which of the things that a change rests on is not so. If all are again, it is a conflict.
     async fn what_is_unmet(&self, effect: &Effect<'_>) -> Result<Error, Error> {
+        for (id, _) in effect.created() {
+            let sql = Statement::Version.of(self.dialect);
+            if !self.rows(sql, &[Value::Text(id)], READ).await?.is_empty() {
+                return Ok(Error::Exists { id: id.to_owned() });
+            }
+        }
         let expected = effect.replaced().map(|(id, version, _)| (id, Some(version)));
         for (id, version) in expected.chain(effect.checked()) {
             let sql = Statement::Version.of(self.dialect);
