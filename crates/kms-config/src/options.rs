@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::layer::{Layers, Origin};
 use crate::resolve::{Build, Problem};
-use crate::value::{self, AuditLog, AuditSync, CertificateUser, LogFormat, LogLevel, NoncePolicy};
+use crate::value::{
+    self, AuditLog, AuditSync, CertificateUser, DatabaseUrl, LogFormat, LogLevel, NoncePolicy, Secret,
+};
 
 /// What a build does with an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,14 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether a value may be, or hold, a password: it is not repeated in any message.
+    pub fn is_secret(&self) -> bool {
+        matches!(
+            self.environment,
+            "KMS_POSTGRES_URL" | "KMS_MYSQL_URL" | "KMS_USER_CERT_PASSWORD"
+        )
+    }
+
     /// What `build` does with the option.
     pub fn used_in(&self, build: Build) -> Use {
         match build {
@@ -141,6 +151,54 @@ options! {
         dev Available, production Available,
         read value::path, "the path of a directory that exists and can be written",
         "The directory that holds the database, `kms.db`."
+    }
+    postgres_url: Option<DatabaseUrl> {
+        "KMS_POSTGRES_URL", "--postgres-url", "URL", default "",
+        dev Available, production Available,
+        read value::postgres_url, "postgresql://USER:PASSWORD@HOST:PORT/DATABASE; several hosts are separated by commas, and the one that writes is found",
+        "The PostgreSQL database in which objects are kept; not set, they are kept in SQLite in the root directory."
+    }
+    mysql_url: Option<DatabaseUrl> {
+        "KMS_MYSQL_URL", "--mysql-url", "URL", default "",
+        dev Available, production Available,
+        read value::mysql_url, "mysql://USER:PASSWORD@HOST:PORT/DATABASE",
+        "The MySQL, MariaDB, Galera or EdgelessDB database in which objects are kept."
+    }
+    database_ca_path: Option<PathBuf> {
+        "KMS_DATABASE_CA_PATH", "--database-ca-path", "FILE", default "",
+        dev Available, production Available,
+        read value::optional_path, "the path of a PEM file",
+        "Certificates of the authorities, or the very certificate, by which the database proves itself; not set, `KMS_TRUSTED_CA_PATH`, else the system's."
+    }
+    user_cert_path: Option<PathBuf> {
+        "KMS_USER_CERT_PATH", "--user-cert-path", "FILE", default "",
+        dev Available, production Available,
+        read value::optional_path, "the path of a PKCS#12 file, or of a PEM file with a certificate and its key",
+        "The certificate and key with which the server proves itself to the database."
+    }
+    user_cert_password: Secret {
+        "KMS_USER_CERT_PASSWORD", "--user-cert-password", "PASSWORD", default "",
+        dev Available, production Available,
+        read value::secret, "the password of a PKCS#12 file; not set, the empty one",
+        "The password of the file in `KMS_USER_CERT_PATH`."
+    }
+    database_wait: Duration {
+        "KMS_DATABASE_WAIT", "--database-wait", "TIME", default "30s",
+        dev Available, production Available,
+        read value::seconds, "1s to 86400s, in seconds (s) or minutes (m)",
+        "How long the server waits at its start for a database that cannot be reached, or that is starting."
+    }
+    database_connections: usize {
+        "KMS_DATABASE_CONNECTIONS", "--database-connections", "NUMBER", default "20",
+        dev Available, production Available,
+        read value::database_connections, "2 to 1000",
+        "The most connections to a database on a server; one more watches whether it answers."
+    }
+    max_staleness: Duration {
+        "KMS_MAX_STALENESS_MS", "--max-staleness-ms", "MILLISECONDS", default "0",
+        dev Available, production Available,
+        read value::milliseconds, "0 to 60000",
+        "How long an object is used without asking the database whether another server has changed it."
     }
     delegated_authority_domain: Option<String> {
         "KMS_DELEGATED_AUTHORITY_DOMAIN", "--delegated-authority-domain", "DOMAIN", default "",

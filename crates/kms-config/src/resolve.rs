@@ -68,7 +68,10 @@ impl Problem {
     }
 
     pub(crate) fn bad_value(row: &Row, text: &str, origin: &Origin) -> Self {
-        let shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
+        let shown: String = match row.is_secret() {
+            true => "(not shown)".to_owned(),
+            false => text.chars().take(64).flat_map(char::escape_debug).collect(),
+        };
         let name = match origin {
             Origin::Argument => row.argument,
             Origin::Environment | Origin::File(_) | Origin::Default => row.environment,
@@ -98,6 +101,19 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+/// What is wrong with values that are each right.
+fn check_together(config: &Config, problems: &mut Vec<Problem>) {
+    if let (Some(_), Some(_)) = (&config.postgres_url.value, &config.mysql_url.value) {
+        problems.push(Problem::new(
+            format!(
+                "KMS_POSTGRES_URL ({}) and KMS_MYSQL_URL ({}) are both set",
+                config.postgres_url.origin, config.mysql_url.origin
+            ),
+            "Set the one whose database is meant; objects are in one database.".to_owned(),
+        ));
+    }
+}
+
 /// Reads `sources`: arguments before environment before `.env` before defaults.
 pub fn resolve(sources: &Sources, build: Build) -> Result<Invocation, Problems> {
     let mut problems = Vec::new();
@@ -109,6 +125,9 @@ pub fn resolve(sources: &Sources, build: Build) -> Result<Invocation, Problems> 
         return Ok(Invocation::Version);
     }
     let config = Config::read(&layers, &mut problems);
+    if let Some(config) = &config {
+        check_together(config, &mut problems);
+    }
     let command = layers.command.take();
     if let Some(given) = &command {
         commands::check(given, &mut problems);

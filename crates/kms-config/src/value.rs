@@ -16,6 +16,26 @@ pub enum LogFormat {
     Json,
 }
 
+/// A value that is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// The URL of a database, which may hold a password, and is not shown.
+pub type DatabaseUrl = Secret;
+
 /// The least serious event that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
@@ -173,6 +193,41 @@ pub(crate) fn authorities(text: &str) -> Option<Vec<String>> {
 #[expect(clippy::option_option, reason = "not set is one of the values")]
 pub(crate) fn optional_path(text: &str) -> Option<Option<PathBuf>> {
     if text.is_empty() { Some(None) } else { path(text).map(Some) }
+}
+
+/// A URL with one of the schemes; what follows is read by who connects.
+#[expect(clippy::option_option, reason = "not set is one of the values")]
+fn database_url(text: &str, schemes: &[&str]) -> Option<Option<DatabaseUrl>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let (scheme, rest) = text.split_once("://")?;
+    (schemes.contains(&scheme) && !rest.is_empty()).then(|| Some(Secret(text.to_owned())))
+}
+
+#[expect(clippy::option_option, reason = "not set is one of the values")]
+pub(crate) fn postgres_url(text: &str) -> Option<Option<DatabaseUrl>> {
+    database_url(text, &["postgresql", "postgres"])
+}
+
+#[expect(clippy::option_option, reason = "not set is one of the values")]
+pub(crate) fn mysql_url(text: &str) -> Option<Option<DatabaseUrl>> {
+    database_url(text, &["mysql", "mariadb"])
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "other values have readers that refuse")]
+pub(crate) fn secret(text: &str) -> Option<Secret> {
+    Some(Secret(text.to_owned()))
+}
+
+pub(crate) fn database_connections(text: &str) -> Option<usize> {
+    let number = digits(text)?;
+    (2..=1000).contains(&number).then_some(number)?.try_into().ok()
+}
+
+pub(crate) fn milliseconds(text: &str) -> Option<Duration> {
+    let number = digits(text)?;
+    (number <= 60_000).then(|| Duration::from_millis(number))
 }
 
 pub(crate) fn host(text: &str) -> Option<String> {

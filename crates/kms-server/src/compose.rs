@@ -15,6 +15,7 @@ use kms_store::Store;
 use crate::app::App;
 use crate::callers::callers;
 use crate::connection::Registry;
+use crate::database;
 use crate::facts::FACTS;
 use crate::http::Bodies;
 use crate::limits::{BODIES_BYTES, Limits};
@@ -55,8 +56,7 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     if !FACTS.missing.is_empty() {
         return Err(StartError::new(Exit::Configuration, FACTS.refusal()));
     }
-    let store = kms_store::Config::directory(config.root_dir.value.clone());
-    let store = Store::open(store).await.map_err(|error| store_error(&error))?;
+    let store = Store::open(database::of(config)?).await.map_err(|error| store_error(&error))?;
     let policy = Policy {
         refuse_exhausted_nonces: *config.nonce_policy == NoncePolicy::Refuse,
         creators: creators(config)?,
@@ -121,8 +121,7 @@ fn warn_of_creators(config: &Config, everyone: Option<&Principal>) {
 
 /// Opens the database beside a server that may be running on it.
 pub(crate) async fn beside(config: &Config) -> Result<Store, StartError> {
-    let store = kms_store::Config::directory(config.root_dir.value.clone()).beside();
-    Store::open(store).await.map_err(|error| store_error(&error))
+    Store::open(database::of(config)?.beside()).await.map_err(|error| store_error(&error))
 }
 
 /// What keeps the data key. Builds that protect it get their sealers here.
@@ -162,7 +161,7 @@ pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report 
         build: app.facts.build.name(),
         listening: address,
         url: format!("http://{}", SocketAddr::new(ip, port)),
-        database: format!("SQLite, {}", config.root_dir.join("kms.db").display()),
+        database: database::of(config).map_or_else(|_| String::new(), |it| it.location.to_string()),
         callers: app.callers.clone(),
         keys: sealer.describe(),
         clear: sealer.is_clear(),

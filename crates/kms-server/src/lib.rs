@@ -7,6 +7,7 @@ mod callers;
 mod command;
 mod compose;
 mod connection;
+mod database;
 mod facts;
 mod http;
 mod lanes;
