@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::layer::{Layers, Origin};
 use crate::resolve::{Build, Problem};
 use crate::value::{
-    self, AuditLog, AuditSync, CertificateUser, DatabaseUrl, LogFormat, LogLevel, NoncePolicy, Secret,
+    self, AuditLog, AuditSync, CertificateUser, DatabaseUrl, LogFormat, LogLevel, NoncePolicy,
+    Secret,
 };
 
 /// What a build does with an option.
@@ -45,10 +46,7 @@ pub struct Row {
 impl Row {
     /// Whether a value may be, or hold, a password: it is not repeated in any message.
     pub fn is_secret(&self) -> bool {
-        matches!(
-            self.environment,
-            "KMS_POSTGRES_URL" | "KMS_MYSQL_URL" | "KMS_USER_CERT_PASSWORD"
-        )
+        matches!(self.environment, "KMS_POSTGRES_URL" | "KMS_MYSQL_URL" | "KMS_USER_CERT_PASSWORD")
     }
 
     /// What `build` does with the option.

@@ -68,9 +68,10 @@ impl Problem {
     }
 
     pub(crate) fn bad_value(row: &Row, text: &str, origin: &Origin) -> Self {
-        let shown: String = match row.is_secret() {
-            true => "(not shown)".to_owned(),
-            false => text.chars().take(64).flat_map(char::escape_debug).collect(),
+        let shown: String = if row.is_secret() {
+            "(not shown)".to_owned()
+        } else {
+            text.chars().take(64).flat_map(char::escape_debug).collect()
         };
         let name = match origin {
             Origin::Argument => row.argument,

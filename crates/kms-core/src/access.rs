@@ -437,7 +437,8 @@ pub(crate) async fn admit(
     row: &Row,
     id: &str,
 ) -> Result<Option<Object>> {
-    let Some(object) = context.unit.object(id).await? else {
+    let user = context.principal.user();
+    let Some(object) = context.unit.object_for(id, user).await? else {
         context.veil.draw();
         return if row.optional { Ok(None) } else { Err(Error::not_found(id)) };
     };

@@ -186,6 +186,11 @@ pub(crate) fn is_over(row: &Grant, now: i64) -> bool {
     row.expires.is_some_and(|end| end <= now)
 }
 
+/// What `row` grants at `now`.
+pub(crate) fn in_force(row: &Grant, now: i64) -> Vec<Permission> {
+    if is_over(row, now) { Vec::new() } else { parse(&row.permissions) }
+}
+
 /// The epoch of the bucket that `user` falls into.
 pub(crate) fn epoch(record: &StoredRecord, user: &str) -> u32 {
     let bucket = i32::from(vault::bucket(user));

@@ -69,8 +69,14 @@ async fn make(store: &Store, sealer: &dyn Sealer) -> Result<Secret, OpenError> {
     let key = Secret::new(key.to_vec());
     let slot = sealer.wrap(store.database_id(), &key)?;
     let kind = sealer.kind().to_owned();
-    store.put_keyring(KeyringRow { generation: 1, kind, slot }, None).await?;
-    Ok(key)
+    match store.put_keyring(KeyringRow { generation: 1, kind, slot }, None).await {
+        Ok(()) => Ok(key),
+        // Another server was faster, or this one, and its answer was lost.
+        Err(kms_store::Error::Exists { .. } | kms_store::Error::Unknown(_)) => {
+            data_key(store, sealer).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn start(cause: &dyn std::error::Error) -> OpenError {

@@ -1,10 +1,12 @@
 //! Finding objects by their attributes: candidates by the index, matches by the record.
 //! It must never answer with an object that the caller may not find.
 
+use std::sync::Arc;
+
 use kmip::attribute::{Attribute, Attributes};
 use kmip::enumerations::{LinkType, ResultReason, State, StorageStatusMask};
 use kmip::stored::StoredRecord;
-use kms_store::{Condition, Search};
+use kms_store::{Cached, Condition, Search};
 
 use crate::access::{self, Row};
 use crate::attribute_rules::{OWN_VENDOR, OWNER_ATTRIBUTE, STORED_IN};
@@ -171,6 +173,18 @@ fn date_of(attribute: &Attribute) -> Option<i64> {
     }
 }
 
+/// A page of candidates, and what was granted to the caller on those of others.
+async fn next_page(context: &mut Context<'_>, search: &Search) -> Result<Vec<Arc<Cached>>> {
+    let user = context.principal.user();
+    let page = context.service.store.search(search.clone()).await.map_err(from_store)?;
+    let others = page.iter().filter(|cached| cached.row.owner != user);
+    let others: Vec<_> = others.map(|cached| cached.row.id.as_str()).collect();
+    if !others.is_empty() {
+        context.unit.ask_grants(&others, user).await?;
+    }
+    Ok(page)
+}
+
 /// Looks for what matches, passes `offset` over and takes at most `limit`; counts all up to
 /// `count_max`.
 pub(crate) async fn find(
@@ -183,7 +197,7 @@ pub(crate) async fn find(
     let mut count = 0_usize;
     let mut search = filter.search(context.principal.user(), context.now);
     loop {
-        let page = context.service.store.search(search.clone()).await.map_err(from_store)?;
+        let page = next_page(context, &search).await?;
         let last = page.last().map(|row| row.seq);
         let full = page.len() >= search.limit;
         for cached in page {
@@ -263,7 +277,7 @@ pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<Str
     let (mut own, mut shared) = (Candidates::default(), Candidates::default());
     let mut search = filter.search(context.principal.user(), context.now);
     loop {
-        let page = context.service.store.search(search.clone()).await.map_err(from_store)?;
+        let page = next_page(context, &search).await?;
         let last = page.last().map(|row| row.seq);
         let full = page.len() >= search.limit;
         for cached in page {

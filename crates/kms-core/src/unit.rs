@@ -4,6 +4,7 @@
 //! it read; the store refuses the commit when one of them has changed since. Cryptography is done
 //! before the commit. It must never decide about rights.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use kmip::enumerations::ResultReason;
 use kmip::stored::StoredRecord;
 use kmip::wire::Bytes;
 use kms_crypto::secret::Secret;
-use kms_store::{Row, Store, Write};
+use kms_store::{Grant, Row, Store, Write};
 
 use crate::access::Permission;
 use crate::context::refused_id;
@@ -39,6 +40,18 @@ pub(crate) struct Unit {
     drafts: Vec<Draft>,
     reads: Vec<(String, Option<u64>)>,
     writes: Vec<Write>,
+    /// What the store was asked for: once for each object, however often the operation looks at it.
+    asked: Vec<Asked>,
+    /// What was granted on the objects of a page to a user and to everybody, by object.
+    found: Option<(String, HashMap<String, Vec<Grant>>)>,
+}
+
+/// An object as the store answered it, and what was granted on it to a user and to everybody, where
+/// the answer said that too.
+struct Asked {
+    id: String,
+    object: Option<Object>,
+    grants: Option<(String, Vec<Grant>)>,
 }
 
 /// What the unit has made of an object.
@@ -58,31 +71,77 @@ impl Unit {
             drafts: Vec::new(),
             reads: Vec::new(),
             writes: Vec::new(),
+            asked: Vec::new(),
+            found: None,
         }
     }
 
     /// The object `id` as this unit sees it.
     pub(crate) async fn object(&mut self, id: &str) -> Result<Option<Object>> {
         // The register of those who may create is nobody's, and not to be seen.
-        if id == REGISTER { Ok(None) } else { self.read(id).await }
+        if id == REGISTER { Ok(None) } else { self.read(id, None).await }
+    }
+
+    /// The same; `user` is about to use it, and what was granted to them is read with it where that
+    /// costs no further question.
+    pub(crate) async fn object_for(&mut self, id: &str, user: &str) -> Result<Option<Object>> {
+        if id == REGISTER { Ok(None) } else { self.read(id, Some(user)).await }
     }
 
     /// The register of those who may create objects, where there is one.
     pub(crate) async fn register(&mut self) -> Result<Option<Object>> {
-        self.read(REGISTER).await
+        self.read(REGISTER, None).await
     }
 
-    async fn read(&mut self, id: &str) -> Result<Option<Object>> {
+    async fn read(&mut self, id: &str, user: Option<&str>) -> Result<Option<Object>> {
         if let Some(draft) = self.drafts.iter().find(|draft| &*draft.id == id) {
             return Ok(draft.object.clone());
         }
-        let cached = match self.store.cached(id) {
-            Some(cached) => Some(cached),
-            None => self.store.object(id).await.map_err(from_store)?,
+        if let Some(cached) = self.store.cached(id) {
+            self.reads.push((id.to_owned(), Some(cached.row.version)));
+            return Object::open_row(&self.vault, &cached).map(Some);
+        }
+        if let Some(asked) = self.asked.iter().find(|asked| asked.id == id) {
+            return Ok(asked.object.clone());
+        }
+        let (cached, grants) = match user {
+            None => (self.store.object(id).await.map_err(from_store)?, None),
+            Some(user) => match self.store.used(id, user).await.map_err(from_store)? {
+                Some((cached, grants)) => (Some(cached), grants.map(|it| (user.to_owned(), it))),
+                None => (None, None),
+            },
         };
-        let version = cached.as_ref().map(|cached| cached.row.version);
-        self.reads.push((id.to_owned(), version));
-        cached.map(|cached| Object::open_row(&self.vault, &cached)).transpose()
+        self.reads.push((id.to_owned(), cached.as_ref().map(|cached| cached.row.version)));
+        let object = cached.map(|cached| Object::open_row(&self.vault, &cached)).transpose()?;
+        self.asked.push(Asked { id: id.to_owned(), object: object.clone(), grants });
+        Ok(object)
+    }
+
+    /// Reads what was granted on objects that a search has found to `user` and to everybody, where
+    /// one question for all is cheaper than one for each.
+    pub(crate) async fn ask_grants(&mut self, ids: &[&str], user: &str) -> Result<()> {
+        let Some(grants) = self.store.grants_among(ids, user).await.map_err(from_store)? else {
+            return Ok(());
+        };
+        let mut found: HashMap<String, Vec<Grant>> =
+            ids.iter().map(|id| ((*id).to_owned(), Vec::new())).collect();
+        for grant in grants {
+            found.entry(grant.id.clone()).or_default().push(grant);
+        }
+        self.found = Some((user.to_owned(), found));
+        Ok(())
+    }
+
+    /// What was read of the grants on an object to `user` and to everybody, if it was.
+    fn known_grants(&self, id: &str, user: &str) -> Option<&[Grant]> {
+        let asked = self.asked.iter().find(|asked| asked.id == id);
+        if let Some((of, grants)) = asked.and_then(|asked| asked.grants.as_ref())
+            && of == user
+        {
+            return Some(grants);
+        }
+        let (_, found) = self.found.as_ref().filter(|(of, _)| of == user)?;
+        found.get(id).map(Vec::as_slice)
     }
 
     /// What `user` may do with `object` at `now`, by a grant by name or to everybody.
@@ -92,11 +151,29 @@ impl Unit {
         user: &str,
         now: i64,
     ) -> Result<Vec<Permission>> {
+        let known = self.known_grants(object.id(), user);
         let mut permissions = Vec::new();
         for user in [user, EVERYBODY] {
-            permissions.extend(self.granted(object, user, now).await?);
+            match known.map(|known| self.of_known(object, known, user, now)) {
+                Some(Some(known)) => permissions.extend(known),
+                // It was not asked for, or does not fit the object.
+                _ => permissions.extend(self.granted(object, user, now).await?),
+            }
         }
         Ok(permissions)
+    }
+
+    /// The same of grants that were read, if the one to exactly `user` fits the object.
+    fn of_known(
+        &self,
+        object: &Object,
+        known: &[Grant],
+        user: &str,
+        now: i64,
+    ) -> Option<Vec<Permission>> {
+        let Some(row) = known.iter().find(|row| row.user == user) else { return Some(Vec::new()) };
+        let is_genuine = self.vault.is_genuine(row, grant::epoch(object.record(), user));
+        is_genuine.then(|| grant::in_force(row, now))
     }
 
     /// What was granted to exactly `user`. A grant and its object are read one after the other, so
@@ -115,8 +192,7 @@ impl Unit {
                 _ => self.vault.is_genuine(&row, epoch),
             };
             if is_valid {
-                let is_over = grant::is_over(&row, now);
-                return Ok(if is_over { Vec::new() } else { grant::parse(&row.permissions) });
+                return Ok(grant::in_force(&row, now));
             }
             if tries == 0 {
                 return Ok(Vec::new());
@@ -277,6 +353,19 @@ pub(crate) fn from_store(error: kms_store::Error) -> Error {
         kms_store::Error::TooLong { .. } => {
             Error::new(ResultReason::ServerLimitExceeded, error.to_string())
         }
+        kms_store::Error::Unavailable(_) | kms_store::Error::ReadOnly | kms_store::Error::Full => {
+            Error::new(
+                ResultReason::GeneralFailure,
+                "the database cannot be used now; nothing was changed; try again later",
+            )
+            .because(error)
+        }
+        kms_store::Error::Unknown(_) => Error::new(
+            ResultReason::GeneralFailure,
+            "the connection to the database was lost while this was being done: it may have been \
+             done, or not; look before you send it again",
+        )
+        .because(error),
         _ => Error::internal(error),
     }
 }

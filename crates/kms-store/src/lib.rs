@@ -146,6 +146,21 @@ impl Store {
         }
     }
 
+    /// The grants on some objects to exactly `user` or to everyone, where asking for all at once is
+    /// cheaper than by [`Store::grant`]; else none.
+    pub async fn grants_among(
+        &self,
+        ids: &[&str],
+        user: &str,
+    ) -> Result<Option<Vec<Grant>>, Error> {
+        self.backend.grants_among(ids, user).await
+    }
+
+    /// What kind of database it is, in a word.
+    pub fn product(&self) -> &'static str {
+        self.backend.product()
+    }
+
     /// What keeps the database from answering, as far as that is known without asking it.
     pub fn trouble(&self) -> Option<Arc<str>> {
         self.backend.trouble()

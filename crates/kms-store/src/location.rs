@@ -103,7 +103,10 @@ impl Drop for Password {
 /// One place where a server of the database may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
-    Tcp { name: String, port: u16 },
+    Tcp {
+        name: String,
+        port: u16,
+    },
     /// A socket in the file system.
     Local(PathBuf),
 }
@@ -165,13 +168,16 @@ fn wrong<T>(what: impl Into<String>) -> Result<T> {
 }
 
 /// What to do about characters that end a part of a URL.
-const ESCAPES: &str = "in a name or password, / is written %2F, @ %40, : %3A, ? %3F, # %23 and % %25";
+const ESCAPES: &str =
+    "in a name or password, / is written %2F, @ %40, : %3A, ? %3F, # %23 and % %25";
 
 impl Address {
     /// Reads the URL of a database of this product.
     pub fn parse(product: Product, url: &str) -> Result<Self> {
         if url.len() > URL_MAX || url.chars().any(char::is_control) {
-            return wrong(format!("the URL is longer than {URL_MAX} bytes or has control characters"));
+            return wrong(format!(
+                "the URL is longer than {URL_MAX} bytes or has control characters"
+            ));
         }
         let schemes = product.schemes();
         let rest = url.split_once("://").filter(|(scheme, _)| schemes.contains(scheme));
@@ -215,7 +221,9 @@ impl Address {
             (Product::Postgres, "target_session_attrs")
                 if matches!(value, "read-write" | "primary") => {}
             (Product::Postgres, "target_session_attrs") => {
-                return wrong("target_session_attrs may be read-write or primary: the server writes");
+                return wrong(
+                    "target_session_attrs may be read-write or primary: the server writes",
+                );
             }
             (Product::Postgres, "host") if value.starts_with('/') => {
                 let port = match self.hosts.first() {
@@ -233,7 +241,9 @@ impl Address {
             }
             _ => {
                 let known = match self.product {
-                    Product::Postgres => "sslmode, target_session_attrs and host (a socket's directory)",
+                    Product::Postgres => {
+                        "sslmode, target_session_attrs and host (a socket's directory)"
+                    }
                     Product::MySql => "ssl-mode and socket",
                 };
                 return wrong(format!(
@@ -288,7 +298,8 @@ fn hosts_of(product: Product, list: &str) -> Result<Vec<Host>> {
     if list.is_empty() {
         return Ok(Vec::new());
     }
-    let hosts: Vec<_> = list.split(',').map(|host| host_of(product, host)).collect::<Result<_>>()?;
+    let hosts: Vec<_> =
+        list.split(',').map(|host| host_of(product, host)).collect::<Result<_>>()?;
     if hosts.len() > HOSTS_MAX {
         return wrong(format!("the URL names more than {HOSTS_MAX} hosts"));
     }
@@ -318,7 +329,8 @@ fn host_of(product: Product, text: &str) -> Result<Host> {
             Product::MySql => path,
         }));
     }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
     if name.is_empty() || !name.bytes().all(plain) {
         return wrong(format!("a host is not a name or an address ({ESCAPES})"));
     }
@@ -364,8 +376,9 @@ mod tests {
 
     #[test]
     fn urls_are_read_and_shown_without_their_password() {
-        let address = postgres("postgresql://kms:p%40ss@a.example,[::1]:5433/keys?sslmode=verify-full")
-            .unwrap();
+        let address =
+            postgres("postgresql://kms:p%40ss@a.example,[::1]:5433/keys?sslmode=verify-full")
+                .unwrap();
         assert_eq!(address.to_string(), "postgresql://kms@a.example:5432,[::1]:5433/keys");
         assert_eq!(address.password.as_ref().unwrap().expose(), "p@ss");
         assert_eq!(address.tls, Tls::Always);
@@ -377,7 +390,8 @@ mod tests {
         assert_eq!(address.hosts, [Host::Local("/var/run/postgresql/.s.PGSQL.5432".into())]);
         let address = postgres("postgres://u@%2Frun/kms").unwrap();
         assert_eq!(address.hosts, [Host::Local("/run/.s.PGSQL.5432".into())]);
-        let address = Address::parse(Product::MySql, "mysql://u@h/kms?socket=/run/my.sock").unwrap();
+        let address =
+            Address::parse(Product::MySql, "mysql://u@h/kms?socket=/run/my.sock").unwrap();
         assert_eq!(address.hosts, [Host::Local("/run/my.sock".into())]);
     }
 

@@ -100,14 +100,19 @@ mod tests {
         for (step, number) in MIGRATIONS.iter().zip(1..) {
             assert_eq!(step.number, number);
         }
-        let mut made: Vec<_> =
-            MIGRATIONS.iter().map(|step| (step.number, step.text(Kind::Sqlite).to_owned())).collect();
+        let mut made: Vec<_> = MIGRATIONS
+            .iter()
+            .map(|step| (step.number, step.text(Kind::Sqlite).to_owned()))
+            .collect();
         assert_eq!(pending(Kind::Sqlite, &[]).unwrap().len(), MIGRATIONS.len());
         assert!(pending(Kind::Sqlite, &made).unwrap().is_empty());
         made[0].1.push(' ');
         assert_eq!(pending(Kind::Sqlite, &made).err(), Some(Mismatch::Different { number: 1 }));
         let known = MIGRATIONS.last().unwrap().number;
         made.push((known + 1, String::new()));
-        assert_eq!(pending(Kind::Sqlite, &made).err(), Some(Mismatch::Future { found: known + 1, known }));
+        assert_eq!(
+            pending(Kind::Sqlite, &made).err(),
+            Some(Mismatch::Future { found: known + 1, known })
+        );
     }
 }

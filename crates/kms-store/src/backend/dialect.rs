@@ -6,7 +6,6 @@
 //! not change until the end of the transaction; `{index name}` demands an index where the planner would
 //! else weigh another way to the same order. It must not know any statement.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 /// How a database spells.
@@ -36,7 +35,8 @@ impl Dialect {
             rest = if let Some(placeholder) = found.strip_prefix('?') {
                 self.place(placeholder, &mut text, &mut order)
             } else {
-                let (word, after) = found.trim_start_matches('{').split_once('}').unwrap_or(("", ""));
+                let (word, after) =
+                    found.trim_start_matches('{').split_once('}').unwrap_or(("", ""));
                 self.word(word, &mut text);
                 after
             };
@@ -51,7 +51,7 @@ impl Dialect {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let (number, after) = rest.split_at_checked(digits).unwrap_or((rest, ""));
         match self {
-            Self::Postgres => drop(write!(text, "${number}")),
+            Self::Postgres => text.extend(["$", number]),
             Self::MySql => text.push('?'),
         }
         order.push(number.parse::<usize>().unwrap_or(0).saturating_sub(1));
@@ -66,7 +66,7 @@ impl Dialect {
             });
         } else if let Some(index) = word.strip_prefix("index ") {
             if self == Self::MySql {
-                drop(write!(text, "FORCE INDEX ({index})"));
+                text.extend(["FORCE INDEX (", index, ")"]);
             }
         } else if word == "lock" {
             text.push_str(match self {
@@ -78,14 +78,14 @@ impl Dialect {
         {
             match self {
                 Self::MySql => text.push_str("ON DUPLICATE KEY UPDATE "),
-                Self::Postgres => drop(write!(text, "ON CONFLICT {key}) DO UPDATE SET ")),
+                Self::Postgres => text.extend(["ON CONFLICT ", key, ") DO UPDATE SET "]),
             }
             for (number, column) in columns.split(", ").enumerate() {
                 text.push_str(if number > 0 { ", " } else { "" });
-                drop(match self {
-                    Self::MySql => write!(text, "{column} = VALUES({column})"),
-                    Self::Postgres => write!(text, "{column} = excluded.{column}"),
-                });
+                match self {
+                    Self::MySql => text.extend([column, " = VALUES(", column, ")"]),
+                    Self::Postgres => text.extend([column, " = excluded.", column]),
+                }
             }
         }
     }

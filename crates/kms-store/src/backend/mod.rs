@@ -28,6 +28,8 @@ pub(crate) type Used = (Arc<Cached>, Option<Vec<Grant>>);
 
 /// A database that holds the objects. It keeps the cache in step with what it commits and reads.
 pub(crate) trait Backend: Send + Sync {
+    /// What kind of database it is, in a word.
+    fn product(&self) -> &'static str;
     /// The name made when the database was.
     fn database_id(&self) -> &str;
     /// Reads one object, past the cache but into it.
@@ -35,6 +37,14 @@ pub(crate) trait Backend: Send + Sync {
     /// The same, with what was granted on it to the user and to everyone, where the database tells
     /// that in the same breath; none where it is to be asked for apart.
     fn used<'a>(&'a self, id: &'a str, user: &'a str) -> Answer<'a, Option<Used>>;
+    /// The grants on some objects to the user and to everyone, where that is one question.
+    fn grants_among<'a>(
+        &'a self,
+        _ids: &'a [&'a str],
+        _user: &'a str,
+    ) -> Answer<'a, Option<Vec<Grant>>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
     /// What keeps the database from answering, as far as that is known without asking it.
     fn trouble(&self) -> Option<Arc<str>> {
         None

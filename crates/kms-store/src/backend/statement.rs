@@ -73,6 +73,10 @@ statements! {
     Grants = concat!(
         "SELECT ", grant_columns!(), " FROM read_access WHERE id = ?1 ORDER BY userid"
     );
+    /// Begins a list of identifiers.
+    GrantsAmong = concat!(
+        "SELECT ", grant_columns!(), " FROM read_access WHERE userid IN (?1, ?2) AND id IN ("
+    );
     GrantCount = "SELECT count(*) FROM (SELECT 1 AS one FROM read_access WHERE id = ?1 LIMIT ?2) c";
     GrantedTo = concat!(
         "SELECT ", grant_columns!(),

@@ -12,7 +12,7 @@ pub(crate) struct OnServer(pub(crate) Database);
 pub(crate) fn address(kind: Kind, url: &str) -> Address {
     let product = match kind {
         Kind::Postgres => Product::Postgres,
-        _ => Product::MySql,
+        Kind::MariaDb => Product::MySql,
     };
     Address::parse(product, url).unwrap()
 }

@@ -44,8 +44,11 @@ pub(super) fn has_mac(der: &[u8]) -> bool {
     third().is_some()
 }
 
+/// The bytes under a tag, and what follows.
+type Parts<'a> = (&'a [u8], &'a [u8]);
+
 /// A tag, the bytes under it, and what follows.
-fn element(bytes: &[u8]) -> Option<(u8, (&[u8], &[u8]))> {
+fn element(bytes: &[u8]) -> Option<(u8, Parts<'_>)> {
     let (tag, rest) = bytes.split_first()?;
     let (first, rest) = rest.split_first()?;
     let (length, rest) = match first {
@@ -59,7 +62,7 @@ fn element(bytes: &[u8]) -> Option<(u8, (&[u8], &[u8]))> {
     Some((*tag, rest.split_at_checked(length)?))
 }
 
-fn expect(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+fn expect(bytes: &[u8], tag: u8) -> Option<Parts<'_>> {
     element(bytes).filter(|(found, _)| *found == tag).map(|(_, parts)| parts)
 }
 
@@ -88,7 +91,8 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
         return None;
     }
     // Years that begin in March have their leap day at the end.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let (year, month) =
+        if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
     Some(days.saturating_sub(719_468))
 }
@@ -99,9 +103,12 @@ mod tests {
 
     #[test]
     fn days_are_those_of_the_calendar() {
-        for (date, days) in
-            [((1970, 1, 1), 0), ((1970, 3, 1), 59), ((2000, 2, 29), 11_016), ((2026, 11, 24), 20_781)]
-        {
+        for (date, days) in [
+            ((1970, 1, 1), 0),
+            ((1970, 3, 1), 59),
+            ((2000, 2, 29), 11_016),
+            ((2026, 11, 24), 20_781),
+        ] {
             assert_eq!(days_since_1970(date.0, date.1, date.2), Some(days), "{date:?}");
         }
         assert_eq!(days_since_1970(2000, 13, 1), None);

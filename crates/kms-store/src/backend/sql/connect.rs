@@ -79,7 +79,13 @@ impl Connector {
         for turn in 0..count {
             let number = (first + turn) % count.max(1);
             let Some(host) = self.address.hosts.get(number) else { continue };
-            let slow = || Refusal::new(true, "it does not answer", "check the network, the firewall and that the database runs");
+            let slow = || {
+                Refusal::new(
+                    true,
+                    "it does not answer",
+                    "check the network, the firewall and that the database runs",
+                )
+            };
             let attempt = tokio::time::timeout(CONNECT, self.connect_to(host)).await;
             match attempt.unwrap_or_else(|_late| Err(slow())) {
                 Ok(connection) => {
@@ -107,7 +113,7 @@ impl Connector {
             }
             (Some(trust), Host::Tcp { name, port }) => {
                 let addresses = resolve(name, *port).await?;
-                let relay = relay::start(&self.address, trust, name, &addresses).await?;
+                let relay = relay::start(&self.address, trust, name, &addresses)?;
                 match self.open(Place::Socket(relay.path().to_owned())).await {
                     Ok(connection) => connection,
                     Err(refusal) => return Err(relay.why().await.unwrap_or(refusal)),
@@ -120,9 +126,7 @@ impl Connector {
 
     async fn open(&self, place: Place) -> Result<Connection, Refusal> {
         let opened = match self.address.product {
-            Product::Postgres => {
-                self.postgres(&place).connect().await.map(Connection::Postgres)
-            }
+            Product::Postgres => self.postgres(&place).connect().await.map(Connection::Postgres),
             Product::MySql => self.mysql(&place).connect().await.map(Connection::MySql),
         };
         opened.map_err(|cause| refusal(&cause, &self.address))
@@ -178,7 +182,7 @@ impl Connector {
     async fn prepare(&self, connection: &mut Connection) -> Result<(), Refusal> {
         let writes = match self.dialect() {
             Dialect::MySql => prepare_mysql(connection).await,
-            _ => prepare_postgres(connection).await,
+            Dialect::Postgres => prepare_postgres(connection).await,
         };
         match writes {
             Ok(true) => Ok(()),
@@ -259,11 +263,9 @@ pub(super) fn unreachable(error: &io::Error) -> Refusal {
         io::ErrorKind::UnexpectedEof
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => Refusal::new(
-            true,
-            "it hung up",
-            "check the database's log, and whether it wants TLS",
-        ),
+        | io::ErrorKind::BrokenPipe => {
+            Refusal::new(true, "it hung up", "check the database's log, and whether it wants TLS")
+        }
         _ => Refusal::new(
             true,
             format!("it cannot be reached: {error}"),
@@ -368,6 +370,7 @@ async fn prepare_postgres(connection: &mut Connection) -> Result<bool, Failure> 
          set_config('enable_hashjoin', 'off', false), \
          set_config('enable_mergejoin', 'off', false), \
          set_config('enable_bitmapscan', 'off', false), \
+         set_config('enable_material', 'off', false), \
          set_config('jit', 'off', false), \
          set_config('join_collapse_limit', '1', false), \
          set_config('plan_cache_mode', 'force_generic_plan', false), \
@@ -417,7 +420,7 @@ pub(super) async fn still_writes(
 ) -> Result<bool, Failure> {
     match dialect {
         Dialect::MySql => prepare_mysql(connection).await,
-        _ => prepare_postgres(connection).await,
+        Dialect::Postgres => prepare_postgres(connection).await,
     }
 }
 
@@ -475,7 +478,9 @@ async fn weakness_of_mysql(
     let clustered = is("wsrep_on", "on");
     let flushes = values.get("innodb_flush_log_at_trx_commit").is_none_or(|it| it == "1");
     if !flushes && !clustered {
-        weak.push("innodb_flush_log_at_trx_commit is not 1: a crash may take back the last answers");
+        weak.push(
+            "innodb_flush_log_at_trx_commit is not 1: a crash may take back the last answers",
+        );
     }
     if !clustered && address.hosts.len() > 1 && !is("rpl_semi_sync_master_enabled", "on") {
         weak.push(

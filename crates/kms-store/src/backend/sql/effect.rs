@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::Error;
+use crate::audit::{AuditChange, AuditWrite};
 use crate::backend::convert::{packed, state_name};
 use crate::commit::Commit;
-use crate::audit::{AuditChange, AuditWrite};
 use crate::record::{ApiToken, Cached, Grant, Row, Write};
 
 /// What must be so of an object before the commit.
@@ -29,7 +29,11 @@ pub(super) enum Before {
 pub(super) enum After<'a> {
     /// What was before.
     Same,
-    Put { row: &'a Row, state: &'static str, indexed: Vec<u8> },
+    Put {
+        row: &'a Row,
+        state: &'static str,
+        indexed: Vec<u8>,
+    },
     Removed,
 }
 
@@ -237,12 +241,7 @@ impl<'a> Effect<'a> {
         })
     }
 
-    /// Whether it concerns objects, and what belongs to them.
-    pub(super) fn has_objects(&self) -> bool {
-        !self.objects.is_empty() || !self.grants.is_empty() || !self.changes.is_empty()
-    }
-
-    /// Whether there is more than that.
+    /// Whether there is more than what concerns objects.
     pub(super) fn has_more(&self) -> bool {
         !self.tokens.is_empty() || !self.audit.is_empty()
     }
@@ -257,6 +256,11 @@ pub(super) struct Old {
 }
 
 impl Old {
+    /// Whether the material stays as it is: a generation has one.
+    pub(super) fn keeps_material(&self, row: &Row) -> bool {
+        row.material.is_some() && self.generation == i64::from(row.material_generation)
+    }
+
     /// Of a row in memory, if it has the version and all that is wanted.
     pub(super) fn of(cached: &Cached) -> Option<Self> {
         Some(Self {
@@ -268,18 +272,15 @@ impl Old {
 }
 
 /// Entries of the index that come and go when `old` becomes `new`; both are sorted.
-pub(super) fn difference<'a>(
-    old: &'a [u8],
-    new: &'a [u8],
-) -> (Vec<(i64, &'a [u8])>, Vec<(i64, &'a [u8])>) {
+pub(super) fn difference<'a>(old: &'a [u8], new: &'a [u8]) -> [Vec<(i64, &'a [u8])>; 2] {
     use crate::backend::convert::unpack;
     if old == new {
-        return (Vec::new(), Vec::new());
+        return [Vec::new(), Vec::new()];
     }
     let (old, new): (Vec<_>, Vec<_>) = (unpack(old).collect(), unpack(new).collect());
     let only = |these: &[(u32, &'a [u8])], those: &[(u32, &'a [u8])]| {
         let gone = these.iter().filter(|entry| those.binary_search(entry).is_err());
         gone.map(|(kind, value)| (i64::from(*kind), *value)).collect()
     };
-    (only(&old, &new), only(&new, &old))
+    [only(&old, &new), only(&new, &old)]
 }

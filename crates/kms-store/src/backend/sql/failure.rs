@@ -133,10 +133,9 @@ impl From<Failure> for Error {
         match failure {
             Failure::Full(_) => Self::Full,
             Failure::ReadOnly(_) => Self::ReadOnly,
-            Failure::TooLarge => Self::TooLong {
-                what: "an object",
-                limit: crate::record::MAX_SEALED,
-            },
+            Failure::TooLarge => {
+                Self::TooLong { what: "an object", limit: crate::record::MAX_SEALED }
+            }
             Failure::Corrupt(text) => Self::Corrupt(text),
             failure => Self::Unavailable(failure.to_string()),
         }

@@ -6,7 +6,6 @@
 //! not so, a division by zero undoes everything.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use super::Server;
 use super::driver::Value;
@@ -21,7 +20,7 @@ use crate::backend::dialect::{Dialect, Sql};
 const NEW: usize = 64;
 
 /// A part of the statement, as it is written where it is needed.
-struct Part {
+pub(super) struct Part {
     /// With places of its own, counted from 1.
     text: &'static str,
     /// What must be so, if the part demands anything.
@@ -29,7 +28,7 @@ struct Part {
 }
 
 /// All parts, in the order in which they stand. The bit of a part in a shape is its place here.
-const PARTS: &[Part] = &[
+pub(super) const PARTS: &[Part] = &[
     Part {
         text: "created AS MATERIALIZED (SELECT nextval('objects_seq') AS seq, t.* FROM unnest(\
              ?1::text[], ?2::bigint[], ?3::text[], ?4::bigint[], ?5::text[], ?6::bigint[], \
@@ -185,13 +184,10 @@ impl<'a> Objects<'a> {
         self.types.push(row.object_type.0.into());
         self.states.push(state);
         self.due.push(row.due);
-        let generation = row.material_generation.into();
-        self.generations.push(generation);
+        self.generations.push(row.material_generation.into());
         self.indexed.push(indexed);
         self.records.push(&row.record);
-        // A generation has one material.
-        let kept =
-            row.material.is_some() && old.is_some_and(|old| old.generation == generation);
+        let kept = old.is_some_and(|old| old.keeps_material(row));
         self.materials.push(row.material.as_deref().filter(|_| !kept));
         self.kept.push(kept);
     }
@@ -248,7 +244,7 @@ impl Lists<'_> {
 }
 
 /// The statement of a shape.
-fn statement(shape: u16) -> String {
+pub(super) fn statement(shape: u16) -> String {
     let mut text = String::from("WITH ");
     let mut demands = String::new();
     let mut offset = 0;
@@ -266,10 +262,7 @@ fn statement(shape: u16) -> String {
     }
     match demands.as_str() {
         "" => text.push_str(" SELECT 1::bigint"),
-        demands => drop(write!(
-            text,
-            " SELECT (1 / CASE WHEN {demands} THEN 1 ELSE 0 END)::bigint"
-        )),
+        demands => text.extend([" SELECT (1 / CASE WHEN ", demands, " THEN 1 ELSE 0 END)::bigint"]),
     }
     if shape & 1 != 0 {
         text.push_str(", c.seq FROM (SELECT 1) o LEFT JOIN created c ON true ORDER BY c.n");
@@ -279,11 +272,7 @@ fn statement(shape: u16) -> String {
 
 impl Server {
     /// Whether a commit is one statement, which needs no transaction around it.
-    pub(super) fn is_one_statement(
-        &self,
-        effect: &Effect<'_>,
-        old: &HashMap<&str, Old>,
-    ) -> bool {
+    pub(super) fn is_one_statement(&self, effect: &Effect<'_>, old: &HashMap<&str, Old>) -> bool {
         match self.dialect {
             Dialect::Postgres => effect.new.len() <= NEW && !effect.has_more(),
             Dialect::MySql => super::rows::is_one(effect, old),
@@ -406,18 +395,15 @@ impl<'a> Rest<'a> {
             let old = old.get(id);
             let before = old.map_or(&[][..], |old| &old.indexed);
             let seq = old.map_or(0, |old| old.seq);
-            let now = match after {
-                After::Put { indexed, .. } => {
-                    rest.replaced.push(id, version, after, old);
-                    indexed.as_slice()
-                }
-                _ => {
-                    rest.emptied.0.push(id);
-                    rest.emptied.1.push(version.cast_signed());
-                    &[]
-                }
+            let now = if let After::Put { indexed, .. } = after {
+                rest.replaced.push(id, version, after, old);
+                indexed.as_slice()
+            } else {
+                rest.emptied.0.push(id);
+                rest.emptied.1.push(version.cast_signed());
+                &[]
             };
-            let (gone, come) = difference(before, now);
+            let [gone, come] = difference(before, now);
             rest.taken.extend(gone, seq);
             rest.added.extend(come, seq);
         }
@@ -433,19 +419,16 @@ impl<'a> Rest<'a> {
     /// What stands beside the objects.
     fn beside(&mut self, effect: &'a Effect<'a>) {
         for ((id, user), grant) in &effect.grants {
-            match grant {
-                Some(grant) => {
-                    self.granted.ids.push(id);
-                    self.granted.users.push(user);
-                    self.granted.permissions.push(&grant.permissions);
-                    self.granted.expires.push(grant.expires);
-                    self.granted.notes.push(grant.note.as_deref());
-                    self.granted.macs.push(&grant.mac);
-                }
-                None => {
-                    self.withdrawn.0.push(id);
-                    self.withdrawn.1.push(user);
-                }
+            if let Some(grant) = grant {
+                self.granted.ids.push(id);
+                self.granted.users.push(user);
+                self.granted.permissions.push(&grant.permissions);
+                self.granted.expires.push(grant.expires);
+                self.granted.notes.push(grant.note.as_deref());
+                self.granted.macs.push(&grant.mac);
+            } else {
+                self.withdrawn.0.push(id);
+                self.withdrawn.1.push(user);
             }
         }
         for (id, usage) in &effect.usage {
@@ -516,7 +499,9 @@ mod tests {
     fn a_statement_has_the_parts_of_its_shape_and_counts_its_places_through() {
         let text = statement(0b1100);
         assert!(text.starts_with("WITH replaced AS ("), "{text}");
-        assert!(text.contains("?12::boolean[]") && text.contains("unnest(?13::text[], ?14::bigint[])"));
+        assert!(
+            text.contains("?12::boolean[]") && text.contains("unnest(?13::text[], ?14::bigint[])")
+        );
         assert!(text.contains("cardinality(?1::text[]) AND "));
         assert!(text.contains("count(*) FROM emptied) = cardinality(?13::text[])"));
         assert!(statement(1).ends_with("ORDER BY c.n"));

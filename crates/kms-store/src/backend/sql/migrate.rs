@@ -82,15 +82,16 @@ async fn postgres(connection: &mut Connection) -> Result<(), Stop> {
     const NOTE: &str = "INSERT INTO migration (number, name, up, applied_at) \
          VALUES (?1, ?2, ?3, extract(epoch FROM now())::bigint)";
     let dialect = Dialect::Postgres;
-    connection.script("BEGIN; SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = 0").await?;
+    connection
+        .script("BEGIN; SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = 0")
+        .await?;
     connection.script(LOCK).await?;
     connection.script(TABLE).await?;
     // Another server may have been faster.
     for step in missing(connection, dialect).await? {
         let text = step.text(dialect.into());
         connection.script(text).await?;
-        let values =
-            [Value::Int(step.number.into()), Value::Text(step.name), Value::Text(text)];
+        let values = [Value::Int(step.number.into()), Value::Text(step.name), Value::Text(text)];
         connection.change(&dialect.spell(NOTE), &values).await?;
     }
     name(connection, dialect).await?;
@@ -113,12 +114,9 @@ async fn name(connection: &mut Connection, dialect: Dialect) -> Result<(), Failu
 /// The place of the database's name among the single values.
 pub(super) const DATABASE_ID: &str = "database_id";
 
-/// 128 bits that no other database has.
+/// A name that nothing else has.
 fn random_name() -> String {
-    use std::hash::{BuildHasher as _, RandomState};
-    let now = std::time::SystemTime::now();
-    let half = || RandomState::new().hash_one((now, std::process::id()));
-    format!("{:016x}{:016x}", half(), half())
+    uuid::Uuid::new_v4().simple().to_string()
 }
 
 /// What is not there after it was begun is not begun, and what is there was: a statement that says

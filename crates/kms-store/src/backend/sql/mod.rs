@@ -35,6 +35,8 @@ mod read;
 mod relay;
 mod rows;
 mod search;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod write;
 
@@ -200,6 +202,10 @@ fn unfinished(address: &Address) -> OpenError {
 }
 
 impl Backend for Server {
+    fn product(&self) -> &'static str {
+        self.pool.connector().address().product.word()
+    }
+
     fn database_id(&self) -> &str {
         &self.database_id
     }
@@ -210,6 +216,14 @@ impl Backend for Server {
 
     fn used<'a>(&'a self, id: &'a str, user: &'a str) -> Answer<'a, Option<Used>> {
         Box::pin(self.used(id, user))
+    }
+
+    fn grants_among<'a>(
+        &'a self,
+        ids: &'a [&'a str],
+        user: &'a str,
+    ) -> Answer<'a, Option<Vec<Grant>>> {
+        Box::pin(async move { self.grants_among(ids, user).await.map(Some) })
     }
 
     fn trouble(&self) -> Option<Arc<str>> {

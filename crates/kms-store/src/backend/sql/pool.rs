@@ -88,8 +88,7 @@ impl Pool {
     }
 
     fn keep(&self, idle: Idle) {
-        let mut waiting =
-            self.shard(own_shard()).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.shard(own_shard()).lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push(idle);
     }
 
@@ -120,7 +119,8 @@ impl Pool {
         let permit = match self.room.try_acquire() {
             Ok(permit) => permit,
             Err(_none_free) => {
-                let busy = || Failure::Busy("all connections to the database are in use".to_owned());
+                let busy =
+                    || Failure::Busy("all connections to the database are in use".to_owned());
                 let waited = tokio::time::timeout(WAIT, self.room.acquire()).await;
                 waited.map_err(|_late| busy())?.map_err(|_closed| stopped())?
             }
@@ -189,9 +189,10 @@ impl Pool {
         self.down.send_if_modified(|now| {
             let changed = now.is_some() != trouble.is_some();
             if changed {
-                match &trouble {
-                    Some(why) => tracing::warn!(%why, "the database does not answer"),
-                    None => tracing::info!("the database answers again"),
+                if let Some(why) = &trouble {
+                    tracing::warn!(%why, "the database does not answer");
+                } else {
+                    tracing::info!("the database answers again");
                 }
             }
             *now = trouble;

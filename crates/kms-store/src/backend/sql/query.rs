@@ -2,8 +2,6 @@
 //!
 //! Only texts of this program are parts; what comes from outside is a value.
 
-use std::fmt::Write as _;
-
 use super::driver::Value;
 use crate::backend::dialect::{Dialect, Sql};
 
@@ -38,7 +36,7 @@ pub(super) fn shifted(part: &str, offset: usize, text: &mut String) -> usize {
         let (number, rest) = piece.split_at_checked(digits).unwrap_or((piece, ""));
         let number: usize = number.parse().unwrap_or_default();
         last = last.max(number);
-        drop(write!(text, "?{}{rest}", number + offset));
+        text.extend(["?", (number + offset).to_string().as_str(), rest]);
     }
     last
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Server;
 use super::driver::{Row, Value};
 use super::failure::Failure;
+use super::query::Query;
 use crate::Error;
 use crate::backend::Used;
 use crate::backend::convert;
@@ -20,6 +21,8 @@ use crate::record::{self, ApiToken, Cached, EVERYONE, Grant, KeyringRow};
 pub(super) const READ: Duration = Duration::from_secs(10);
 /// How often a read is begun that lost its connection.
 const TRIES: usize = 3;
+/// The most objects whose grants are asked for at once.
+const AMONG: usize = 100;
 /// The place of the tokens' epoch among the single values.
 pub(super) const API_TOKEN_EPOCH: &str = "api_token_epoch";
 /// The version of an object that was removed.
@@ -156,6 +159,24 @@ impl Server {
 
     pub(super) async fn grants(&self, id: &str) -> Result<Vec<Grant>, Error> {
         self.all(Statement::Grants, &[Value::Text(id)], |row| grant(row, 0)).await
+    }
+
+    pub(super) async fn grants_among(&self, ids: &[&str], user: &str) -> Result<Vec<Grant>, Error> {
+        let mut grants = Vec::new();
+        for ids in ids.chunks(AMONG) {
+            let mut query = Query::default();
+            let values = [Value::Text(user), Value::Text(EVERYONE)];
+            query.add(Statement::GrantsAmong.template(), &values);
+            for (number, id) in ids.iter().enumerate() {
+                query.add(if number > 0 { ", ?1" } else { "?1" }, &[Value::Text(id)]);
+            }
+            query.add(")", &[]);
+            let rows = self.rows(&query.spell(self.dialect), &query.values, READ).await?;
+            for row in &rows {
+                grants.push(grant(row, 0)?);
+            }
+        }
+        Ok(grants)
     }
 
     pub(super) async fn grant_count(&self, id: &str, limit: usize) -> Result<usize, Error> {

@@ -56,7 +56,7 @@ struct Target {
 }
 
 /// Starts a relay for one connection of the driver.
-pub(super) async fn start(
+pub(super) fn start(
     address: &Address,
     trust: &Trust,
     name: &str,

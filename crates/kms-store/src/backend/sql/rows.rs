@@ -5,13 +5,13 @@
 //! so that two commits never wait for each other in a circle.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use super::Server;
 use super::audit::signed;
 use super::driver::Value;
 use super::effect::{After, Effect, Old, Tokens, difference};
 use super::failure::Failure;
+use super::query::Query;
 use super::read::{API_TOKEN_EPOCH, REMOVED};
 use super::write::{Places, Session, Stop, conflict, exists};
 use crate::audit::{AuditChange, AuditEpoch, AuditHead, AuditWrite};
@@ -67,7 +67,7 @@ impl Server {
                 _ => &[],
             };
             let (before, seq) = old.map_or((&[][..], 0), |old| (&old.indexed, old.seq));
-            let (gone, come) = difference(before, now);
+            let [gone, come] = difference(before, now);
             taken.extend(gone.into_iter().map(|(kind, value)| (kind, value, seq)));
             added.extend(come.into_iter().map(|(kind, value)| (kind, value, seq)));
         }
@@ -127,29 +127,23 @@ async fn replace(
 ) -> Result<(), Stop> {
     let [name, rest @ ..] = values(id, after);
     let expected = Value::Int(version.cast_signed());
-    let changed = match after {
-        After::Put { row, .. } => {
-            let generation = i64::from(row.material_generation);
-            let kept =
-                row.material.is_some() && old.is_some_and(|old| old.generation == generation);
-            let [version, owner, kind, state, due, generation, indexed, record, material] = rest;
-            if kept {
-                let values = [name, expected, version, owner, kind, state, due, indexed, record];
-                session.run(Statement::UpdateRecord, &values).await?
-            } else {
-                let values = [
-                    name, expected, version, owner, kind, state, due, generation, indexed, record,
-                    material,
-                ];
-                session.run(Statement::Update, &values).await?
-            }
+    let changed = if let After::Put { row, .. } = after {
+        let [version, owner, kind, state, due, generation, indexed, record, material] = rest;
+        if old.is_some_and(|old| old.keeps_material(row)) {
+            let values = [name, expected, version, owner, kind, state, due, indexed, record];
+            session.run(Statement::UpdateRecord, &values).await?
+        } else {
+            let values = [
+                name, expected, version, owner, kind, state, due, generation, indexed, record,
+                material,
+            ];
+            session.run(Statement::Update, &values).await?
         }
-        _ => {
-            let emptied = session.run(Statement::Empty, &[name, expected]).await?;
-            session.run(Statement::RemoveGrants, &[name]).await?;
-            session.run(Statement::RemoveUsage, &[name]).await?;
-            emptied
-        }
+    } else {
+        let emptied = session.run(Statement::Empty, &[name, expected]).await?;
+        session.run(Statement::RemoveGrants, &[name]).await?;
+        session.run(Statement::RemoveUsage, &[name]).await?;
+        emptied
     };
     if changed == 1 { Ok(()) } else { Err(conflict(id)) }
 }
@@ -157,40 +151,30 @@ async fn replace(
 /// An entry of the index.
 type Entry<'a> = (i64, &'a [u8], i64);
 
-fn entry_values<'a>(entries: &[Entry<'a>]) -> Vec<Value<'a>> {
-    let each = |(kind, value, seq): &Entry<'a>| {
-        [Value::Int(*kind), Value::Bytes(value), Value::Int(*seq)]
-    };
-    entries.iter().flat_map(each).collect()
-}
-
 async fn add_entries(session: &mut Session<'_>, entries: &[Entry<'_>]) -> Result<(), Stop> {
     for entries in entries.chunks(ENTRIES) {
-        let mut text = "INSERT INTO object_index (kind, \"value\", seq) VALUES ".to_owned();
-        for number in 0..entries.len() {
-            let comma = if number > 0 { ", " } else { "" };
-            let first = number * 3 + 1;
-            drop(write!(text, "{comma}(?{first}, ?{}, ?{})", first + 1, first + 2));
+        let mut query = Query::default();
+        query.add("INSERT INTO object_index (kind, \"value\", seq) VALUES ", &[]);
+        for (number, (kind, value, seq)) in entries.iter().enumerate() {
+            query.add(if number > 0 { ", " } else { "" }, &[]);
+            let values = [Value::Int(*kind), Value::Bytes(value), Value::Int(*seq)];
+            query.add("(?1, ?2, ?3)", &values);
         }
-        session.change(&session.dialect.spell(&text), &entry_values(entries)).await?;
+        session.change(&query.spell(session.dialect), &query.values).await?;
     }
     Ok(())
 }
 
 async fn take_entries(session: &mut Session<'_>, entries: &[Entry<'_>]) -> Result<(), Stop> {
     for entries in entries.chunks(ENTRIES) {
-        let mut text = "DELETE FROM object_index WHERE ".to_owned();
-        for number in 0..entries.len() {
-            let or = if number > 0 { " OR " } else { "" };
-            let first = number * 3 + 1;
-            drop(write!(
-                text,
-                "{or}(kind = ?{first} AND \"value\" = ?{} AND seq = ?{})",
-                first + 1,
-                first + 2
-            ));
+        let mut query = Query::default();
+        query.add("DELETE FROM object_index WHERE ", &[]);
+        for (number, (kind, value, seq)) in entries.iter().enumerate() {
+            query.add(if number > 0 { " OR " } else { "" }, &[]);
+            let values = [Value::Int(*kind), Value::Bytes(value), Value::Int(*seq)];
+            query.add("(kind = ?1 AND \"value\" = ?2 AND seq = ?3)", &values);
         }
-        session.change(&session.dialect.spell(&text), &entry_values(entries)).await?;
+        session.change(&query.spell(session.dialect), &query.values).await?;
     }
     Ok(())
 }
@@ -329,8 +313,7 @@ async fn put_audit(session: &mut Session<'_>, write: &AuditWrite) -> Result<(), 
         }
         AuditWrite::Head(AuditHead { server, epoch, seq, chain, mac }) => {
             let [epoch, seq] = [epoch, seq].map(|it| Value::Int(signed(*it)));
-            let values =
-                [Value::Text(server), epoch, seq, Value::Bytes(chain), Value::Bytes(mac)];
+            let values = [Value::Text(server), epoch, seq, Value::Bytes(chain), Value::Bytes(mac)];
             session.run(Statement::PutAuditHead, &values).await.map(drop)
         }
         AuditWrite::Lines { server, lines } => {

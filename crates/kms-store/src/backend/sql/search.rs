@@ -28,7 +28,7 @@ const STEP: usize = 512;
 /// Pages up to this length go into the cache.
 const KEPT_PAGE: usize = 8;
 /// How long a step may take.
-const SCAN: Duration = Duration::from_secs(60);
+const SCAN: Duration = Duration::from_mins(1);
 
 /// The columns of a page, as [`read::object`] reads them: sealed material of more than 64 KiB is
 /// left out, and a further column says so.
@@ -46,7 +46,7 @@ const ID: usize = column::MORE + 1;
 
 /// What leads.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Lead<'a> {
+pub(super) enum Lead<'a> {
     Equal(&'a Condition),
     Range(&'a Condition),
     States(&'a [State], i64),
@@ -58,7 +58,7 @@ enum Lead<'a> {
 
 impl<'a> Lead<'a> {
     /// All that can lead, and whether one is so good that nothing is counted.
-    fn all(search: &'a Search) -> (Vec<Self>, bool) {
+    pub(super) fn all(search: &'a Search) -> (Vec<Self>, bool) {
         let (equal, ranges): (Vec<_>, Vec<_>) =
             search.index.iter().partition(|condition| condition.low == condition.high);
         // An only equality is the most selective by far, or at least read in order.
@@ -84,7 +84,7 @@ impl<'a> Lead<'a> {
 
     /// Adds how many rows it has: each count is a column, and whether it may be as large as it
     /// likes, because it is read in order.
-    fn count(self, query: &mut Query<'a>, columns: &mut Vec<bool>, after: i64) {
+    pub(super) fn count(self, query: &mut Query<'a>, columns: &mut Vec<bool>, after: i64) {
         let mut add = |statement: Statement, values: &[Value<'a>], in_order: bool| {
             query.add(if columns.is_empty() { "(" } else { ", (" }, &[]);
             let rest = [Value::Int(after), Value::Int(LIST + 1)];
@@ -97,8 +97,7 @@ impl<'a> Lead<'a> {
                 add(Statement::CountEqual, &values, true);
             }
             Self::Range(Condition { kind, low, high }) => {
-                let values =
-                    [Value::Int(i64::from(*kind)), Value::Bytes(low), Value::Bytes(high)];
+                let values = [Value::Int(i64::from(*kind)), Value::Bytes(low), Value::Bytes(high)];
                 add(Statement::CountRange, &values, false);
             }
             Self::States(states, now) => {
@@ -225,7 +224,7 @@ fn filter<'a>(query: &mut Query<'a>, search: &'a Search, lead: Lead<'a>) {
 }
 
 /// One step of a page: the places of the lead, and the rows of those that meet the conditions.
-fn step<'a>(search: &'a Search, lead: Lead<'a>, after: i64, limit: i64) -> Query<'a> {
+pub(super) fn step<'a>(search: &'a Search, lead: Lead<'a>, after: i64, limit: i64) -> Query<'a> {
     let mut query = Query::default();
     query.add(concat!("SELECT l.seq, ", page_columns!(), " FROM ("), &[]);
     lead.places(&mut query, after, limit);
@@ -296,11 +295,7 @@ impl Server {
     }
 
     /// The condition with the fewest rows; none if one has no rows at all.
-    async fn lead<'a>(
-        &self,
-        search: &'a Search,
-        after: i64,
-    ) -> Result<Option<Lead<'a>>, Error> {
+    async fn lead<'a>(&self, search: &'a Search, after: i64) -> Result<Option<Lead<'a>>, Error> {
         let (leads, decided) = Lead::all(search);
         if let (true, Some(lead)) = (decided, leads.first()) {
             return Ok(Some(*lead));
@@ -325,7 +320,8 @@ impl Server {
                 let count = row.int(column)?;
                 let in_order = columns.get(column).copied().unwrap_or(false);
                 // A list that is too long does not lead.
-                rows = if count > LIST && !in_order { i64::MAX } else { count.saturating_add(rows) };
+                rows =
+                    if count > LIST && !in_order { i64::MAX } else { count.saturating_add(rows) };
             }
             column = end;
             if rows == 0 {

@@ -265,10 +265,9 @@ fn of_its_certificate(error: &CertificateError, name: &str) -> (String, &'static
 
 fn of_our_certificate(alert: AlertDescription) -> (String, &'static str) {
     match alert {
-        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => (
-            "it wants a client certificate".to_owned(),
-            "name one with KMS_USER_CERT_PATH",
-        ),
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
+            ("it wants a client certificate".to_owned(), "name one with KMS_USER_CERT_PATH")
+        }
         AlertDescription::UnknownCA
         | AlertDescription::BadCertificate
         | AlertDescription::CertificateUnknown

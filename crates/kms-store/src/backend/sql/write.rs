@@ -178,8 +178,7 @@ impl Server {
         let mut session = Session { connection: lent.get()?, dialect: self.dialect, alone };
         let outcome = self.transact(&mut session, effect, &old).await;
         let clean = match &outcome {
-            Ok(_) => true,
-            Err(Stop::Refused(_) | Stop::Unmet) => true,
+            Ok(_) | Err(Stop::Refused(_) | Stop::Unmet) => true,
             Err(Stop::Failed(failure)) => failure.leaves_connection(),
             Err(Stop::Doubt(_)) => false,
         };
@@ -225,25 +224,21 @@ impl Server {
         let mut all = HashMap::new();
         for (id, version, _) in effect.replaced() {
             let known = self.cache.known(id, version).and_then(|known| Old::of(&known));
-            let old = match known {
-                Some(old) => old,
-                None => {
-                    let sql = Statement::Old.of(self.dialect);
-                    let rows = self.rows(sql, &[Value::Text(id)], READ).await?;
-                    let row = rows.first().ok_or_else(|| conflict(id))?;
-                    if row.int(1)?.cast_unsigned() != version {
-                        return Err(conflict(id));
-                    }
-                    Old {
-                        seq: row.int(0)?,
-                        generation: number(row, 2)?,
-                        indexed: row.bytes(3)?.to_vec(),
-                    }
-                }
-            };
+            let old =
+                if let Some(known) = known { known } else { self.old_row(id, version).await? };
             all.insert(id, old);
         }
         Ok(all)
+    }
+
+    async fn old_row(&self, id: &str, version: u64) -> Result<Old, Stop> {
+        let sql = Statement::Old.of(self.dialect);
+        let rows = self.rows(sql, &[Value::Text(id)], READ).await?;
+        let row = rows.first().ok_or_else(|| conflict(id))?;
+        if row.int(1)?.cast_unsigned() != version {
+            return Err(conflict(id));
+        }
+        Ok(Old { seq: row.int(0)?, generation: number(row, 2)?, indexed: row.bytes(3)?.to_vec() })
     }
 
     /// Which of the things that a change rests on is not so. If all are again, it is a conflict.

@@ -165,6 +165,10 @@ impl Drop for Sqlite {
 }
 
 impl Backend for Sqlite {
+    fn product(&self) -> &'static str {
+        "sqlite"
+    }
+
     fn database_id(&self) -> &str {
         &self.database_id
     }
