@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 mod audit;
 mod files;
+mod hostile;
 mod remote;
 mod suite;
 

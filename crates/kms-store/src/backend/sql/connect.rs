@@ -12,7 +12,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSslMode};
 use sqlx::{ConnectOptions as _, Error as Cause};
 
-use super::driver::{Connection, Row};
+use super::driver::{Connection, Link, Row, SessionId, Value};
 use super::failure::Failure;
 use super::relay;
 use super::tls::Trust;
@@ -88,8 +88,9 @@ impl Connector {
             };
             let attempt = tokio::time::timeout(CONNECT, self.connect_to(host)).await;
             match attempt.unwrap_or_else(|_late| Err(slow())) {
-                Ok(connection) => {
+                Ok(mut connection) => {
                     self.current.store(number, Ordering::Relaxed);
+                    connection.id.host = number;
                     return Ok(connection);
                 }
                 Err(refusal) => refusals.push(refusal.at(host)),
@@ -126,10 +127,10 @@ impl Connector {
 
     async fn open(&self, place: Place) -> Result<Connection, Refusal> {
         let opened = match self.address.product {
-            Product::Postgres => self.postgres(&place).connect().await.map(Connection::Postgres),
-            Product::MySql => self.mysql(&place).connect().await.map(Connection::MySql),
+            Product::Postgres => self.postgres(&place).connect().await.map(Link::Postgres),
+            Product::MySql => self.mysql(&place).connect().await.map(Link::MySql),
         };
-        opened.map_err(|cause| refusal(&cause, &self.address))
+        opened.map(Connection::new).map_err(|cause| refusal(&cause, &self.address))
     }
 
     fn postgres(&self, place: &Place) -> PgConnectOptions {
@@ -192,7 +193,7 @@ impl Connector {
                 "name the primary in the URL, or all hosts",
             )),
             Err(failure) => Err(Refusal::new(
-                matches!(failure, Failure::Lost(_) | Failure::Busy(_)),
+                matches!(failure, Failure::Lost(_) | Failure::Ended(_) | Failure::Busy(_)),
                 format!("the session cannot be set up: {failure}"),
                 "check the account's rights and the database's log",
             )),
@@ -365,6 +366,8 @@ fn most_telling(refusals: Vec<Refusal>) -> Refusal {
 async fn prepare_postgres(connection: &mut Connection) -> Result<bool, Failure> {
     const SESSION: &str = "SELECT (CASE WHEN pg_is_in_recovery() \
          OR current_setting('transaction_read_only') = 'on' THEN 0 ELSE 1 END)::bigint, \
+         pg_backend_pid()::bigint, (SELECT (extract(epoch FROM backend_start) * 1000000)::bigint \
+         FROM pg_stat_activity WHERE pid = pg_backend_pid()), \
          set_config('default_transaction_isolation', 'read committed', false), \
          set_config('enable_seqscan', 'off', false), \
          set_config('enable_hashjoin', 'off', false), \
@@ -376,31 +379,42 @@ async fn prepare_postgres(connection: &mut Connection) -> Result<bool, Failure> 
          set_config('plan_cache_mode', 'force_generic_plan', false), \
          set_config('bytea_output', 'hex', false), \
          set_config('statement_timeout', '60s', false), \
-         set_config('lock_timeout', '10s', false), \
+         set_config('lock_timeout', '4s', false), \
          set_config('idle_in_transaction_session_timeout', '30s', false)";
-    let row = connection.row(&Dialect::Postgres.spell(SESSION), &[]).await?;
-    Ok(row.as_ref().map(|row| row.int(0)).transpose()? == Some(1))
+    let Some(row) = connection.row(&Dialect::Postgres.spell(SESSION), &[]).await? else {
+        return Ok(false);
+    };
+    connection.id.number = row.int(1)?;
+    connection.id.began = row.maybe_int(2)?.unwrap_or_default();
+    Ok(row.int(0)? == 1)
 }
 
 async fn prepare_mysql(connection: &mut Connection) -> Result<bool, Failure> {
-    const ROLE: &str = "SHOW GLOBAL VARIABLES WHERE variable_name IN \
-         ('read_only', 'super_read_only', 'wsrep_on')";
+    const ROLE: &str = "SHOW GLOBAL VARIABLES WHERE variable_name IN ('read_only', \
+         'super_read_only', 'wsrep_on', 'innodb_lock_wait_timeout')";
     const SESSION: &str = "SET NAMES utf8mb4 COLLATE utf8mb4_bin; \
          SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,\
          ERROR_FOR_DIVISION_BY_ZERO', autocommit = 1, time_zone = '+00:00'; \
          SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
     connection.script(SESSION).await?;
+    if let Some(row) = connection.row(&Dialect::MySql.spell("SELECT connection_id()"), &[]).await? {
+        connection.id.number = row.int(0)?;
+    }
     let mut writes = true;
     for row in connection.rows(&Dialect::MySql.spell(ROLE), &[]).await? {
         let on = row.text(1)?.eq_ignore_ascii_case("on") || row.text(1)? == "1";
-        if row.text(0)?.eq_ignore_ascii_case("wsrep_on") {
-            if on {
+        match row.text(0)?.to_ascii_lowercase().as_str() {
+            "wsrep_on" if on => {
                 // Each read waits until the node has what all nodes had when it began.
                 connection.script("SET SESSION wsrep_sync_wait = 1").await?;
                 writes &= is_ready(connection).await?;
             }
-        } else {
-            writes &= !on;
+            // Where there is this engine: MyRocks alone has a short wait of its own.
+            "innodb_lock_wait_timeout" => {
+                connection.script("SET SESSION innodb_lock_wait_timeout = 4").await?;
+            }
+            "read_only" | "super_read_only" => writes &= !on,
+            _ => {}
         }
     }
     Ok(writes)
@@ -422,6 +436,28 @@ pub(super) async fn still_writes(
         Dialect::MySql => prepare_mysql(connection).await,
         Dialect::Postgres => prepare_postgres(connection).await,
     }
+}
+
+/// Whether a session has certainly ended, as another one of the same host sees it.
+pub(super) async fn has_ended(
+    connection: &mut Connection,
+    dialect: Dialect,
+    id: SessionId,
+) -> Result<bool, Failure> {
+    const POSTGRES: &str = "SELECT count(*) FROM pg_stat_activity WHERE pid = ?1 \
+         AND (extract(epoch FROM backend_start) * 1000000)::bigint = ?2";
+    const MYSQL: &str = "SELECT count(*) FROM information_schema.processlist WHERE id = ?1";
+    let (number, began) = (Value::Int(id.number), Value::Int(id.began));
+    if connection.id.host != id.host {
+        return Ok(false);
+    }
+    let row = match dialect {
+        Dialect::Postgres => connection.row(&dialect.spell(POSTGRES), &[number, began]).await?,
+        // Numbers rise as long as the server runs: a lower one is one of a later run.
+        Dialect::MySql if connection.id.number < id.number => return Ok(true),
+        Dialect::MySql => connection.row(&dialect.spell(MYSQL), &[number]).await?,
+    };
+    row.map_or(Ok(false), |row| Ok(row.int(0)? == 0))
 }
 
 /// Says at the start where a crash or a failover may take back what was answered.

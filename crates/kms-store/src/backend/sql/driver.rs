@@ -35,13 +35,33 @@ pub(super) enum Row {
     MySql(MySqlRow),
 }
 
-/// One connection.
-pub(super) enum Connection {
+/// The driver's connection.
+pub(super) enum Link {
     Postgres(PgConnection),
     MySql(MySqlConnection),
 }
 
+/// What tells a session from all others of its database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SessionId {
+    /// Which of the hosts.
+    pub(super) host: usize,
+    /// The database's number for it, and when it began, where the database tells.
+    pub(super) number: i64,
+    pub(super) began: i64,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    link: Link,
+    pub(super) id: SessionId,
+}
+
 impl Connection {
+    pub(super) fn new(link: Link) -> Self {
+        Self { link, id: SessionId::default() }
+    }
+
     /// The rows that a statement answers.
     pub(super) async fn rows(
         &mut self,
@@ -49,12 +69,12 @@ impl Connection {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
         let text = AssertSqlSafe(std::sync::Arc::clone(&sql.text));
-        match self {
-            Self::Postgres(connection) => {
+        match &mut self.link {
+            Link::Postgres(connection) => {
                 let rows = sqlx::query_with(text, postgres(values)?).fetch_all(connection).await;
                 Ok(rows.map_err(failure::of)?.into_iter().map(Row::Postgres).collect())
             }
-            Self::MySql(connection) => {
+            Link::MySql(connection) => {
                 let rows = sqlx::query_with(text, mysql(sql, values)?).fetch_all(connection).await;
                 Ok(rows.map_err(failure::of)?.into_iter().map(Row::MySql).collect())
             }
@@ -78,12 +98,12 @@ impl Connection {
         values: &[Value<'_>],
     ) -> Result<(u64, i64), Failure> {
         let text = AssertSqlSafe(std::sync::Arc::clone(&sql.text));
-        match self {
-            Self::Postgres(connection) => {
+        match &mut self.link {
+            Link::Postgres(connection) => {
                 let done = sqlx::query_with(text, postgres(values)?).execute(connection).await;
                 Ok((done.map_err(failure::of)?.rows_affected(), 0))
             }
-            Self::MySql(connection) => {
+            Link::MySql(connection) => {
                 let done = sqlx::query_with(text, mysql(sql, values)?).execute(connection).await;
                 let done = done.map_err(failure::of)?;
                 Ok((done.rows_affected(), done.last_insert_id().cast_signed()))
@@ -94,11 +114,11 @@ impl Connection {
     /// Statements without values, separated by semicolons.
     pub(super) async fn script(&mut self, text: &str) -> Result<(), Failure> {
         let text = AssertSqlSafe(text);
-        match self {
-            Self::Postgres(connection) => {
+        match &mut self.link {
+            Link::Postgres(connection) => {
                 sqlx::raw_sql(text).execute(connection).await.map(drop).map_err(failure::of)
             }
-            Self::MySql(connection) => {
+            Link::MySql(connection) => {
                 sqlx::raw_sql(text).execute(connection).await.map(drop).map_err(failure::of)
             }
         }
@@ -106,18 +126,18 @@ impl Connection {
 
     /// Asks for a sign of life.
     pub(super) async fn ping(&mut self) -> Result<(), Failure> {
-        match self {
-            Self::Postgres(connection) => connection.ping().await,
-            Self::MySql(connection) => connection.ping().await,
+        match &mut self.link {
+            Link::Postgres(connection) => connection.ping().await,
+            Link::MySql(connection) => connection.ping().await,
         }
         .map_err(failure::of)
     }
 
     /// Ends the connection in order.
     pub(super) async fn close(self) {
-        let closed = match self {
-            Self::Postgres(connection) => connection.close().await,
-            Self::MySql(connection) => connection.close().await,
+        let closed = match self.link {
+            Link::Postgres(connection) => connection.close().await,
+            Link::MySql(connection) => connection.close().await,
         };
         if let Err(error) = closed {
             tracing::debug!(error = %failure::of(error), "a connection was not closed in order");

@@ -222,6 +222,15 @@ impl<'a> Effect<'a> {
         self.objects.iter().filter(|(_, part)| part.before == Before::Absent).map(|(id, _)| *id)
     }
 
+    /// Roughly the bytes that are sent.
+    pub(super) fn weight(&self) -> usize {
+        let weight = |part: &Part<'_>| match &part.after {
+            After::Put { row, .. } => row.record.len() + row.material.as_ref().map_or(0, Vec::len),
+            After::Same | After::Removed => 0,
+        };
+        self.objects.values().map(weight).sum()
+    }
+
     /// An identifier to name where any will do.
     pub(super) fn first_id(&self) -> &'a str {
         self.objects.keys().next().copied().unwrap_or("api_tokens")

@@ -15,6 +15,12 @@ pub(super) enum Failure {
     /// The connection is gone, and with it what became of the statement.
     #[error("the connection was lost: {0}")]
     Lost(String),
+    /// The server ends the session, and has not done what it was told.
+    #[error("the server ended the session: {0}")]
+    Ended(String),
+    /// There is no connection to be had, and nothing was sent.
+    #[error("the database cannot be reached: {0}")]
+    Down(String),
     /// It met others' work. Nothing of the transaction was kept, and the same may succeed at once.
     #[error("the work of others came between: {0}")]
     Again(String),
@@ -94,7 +100,8 @@ fn postgres(error: &PgDatabaseError) -> Failure {
         (_, "42P07" | "42710" | "42701" | "42P06") => Failure::Present(text()),
         (_, "57014") | ("53", _) => Failure::Busy(text()),
         ("54", _) => Failure::TooLarge,
-        ("08" | "57", _) => Failure::Lost(text()),
+        // An answer: had it been done, the answer would be another.
+        ("08" | "57", _) => Failure::Ended(text()),
         ("XX", _) => Failure::Corrupt(text()),
         _ => Failure::Other(text()),
     }
@@ -114,8 +121,10 @@ fn mysql(error: &MySqlDatabaseError) -> Failure {
         1049 | 1146 => Failure::Absent(text()),
         1050 | 1060 | 1061 | 1007 => Failure::Present(text()),
         1040 | 1203 | 1226 => Failure::Busy(text()),
-        // Shutdown, killed, a node of a cluster that is not part of it now.
-        1047 | 1053 | 1077 | 1079 | 1317 | 1927 | 2006 | 2013 => Failure::Lost(text()),
+        // A node of a cluster that is not part of it now.
+        1047 => Failure::Ended(text()),
+        // Shutdown, killed: perhaps in the middle of a commit.
+        1053 | 1077 | 1079 | 1317 | 1927 | 2006 | 2013 => Failure::Lost(text()),
         1194 | 1195 | 1712 => Failure::Corrupt(text()),
         _ => Failure::Other(text()),
     }

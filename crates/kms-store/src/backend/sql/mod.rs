@@ -24,6 +24,7 @@ use crate::{Address, Config, Location, OpenError, Remote};
 mod audit;
 mod certificate;
 mod connect;
+mod doubt;
 mod driver;
 mod effect;
 mod failure;

@@ -16,8 +16,9 @@ use super::failure::Failure;
 
 /// Places where connections wait, by thread.
 const SHARDS: usize = 16;
-/// How long a caller waits for a connection, or for the database to come back.
+/// How long a caller waits for one of the connections in use, and for the database to come back.
 const WAIT: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// A connection that waited longer is asked for a sign of life before a change is sent on it.
 const DOUBT: Duration = Duration::from_secs(1);
 /// A connection that waited longer is closed.
@@ -149,32 +150,44 @@ impl Pool {
         })
     }
 
+    /// Opens a connection; waits a little where there is none to be had.
     async fn open<'a>(&'a self, mut lent: Lent<'a>) -> Result<Lent<'a>, Failure> {
+        let until = tokio::time::Instant::now() + PATIENCE;
         let mut down = self.down.subscribe();
-        let up = tokio::time::timeout(WAIT, down.wait_for(Option::is_none)).await.is_ok();
-        if !up {
-            let why = self.trouble().unwrap_or_default();
-            return Err(Failure::Lost(format!("the database does not answer: {why}")));
-        }
-        lent.epoch = self.epoch.load(Ordering::Acquire);
-        match self.connector.connect().await {
-            Ok(connection) => {
-                self.total.fetch_add(1, Ordering::AcqRel);
-                lent.connection = Some(connection);
-                Ok(lent)
+        let reserved = self.reserve();
+        loop {
+            let up = tokio::time::timeout_at(until, down.wait_for(Option::is_none)).await.is_ok();
+            if !up {
+                return Err(Failure::Down(
+                    self.trouble().as_deref().unwrap_or_default().to_owned(),
+                ));
             }
-            Err(refusal) => {
-                // Where the database has none left for us, one of ours will do.
-                match (0..SHARDS).find_map(|shard| self.pop(shard)) {
-                    Some(idle) => {
-                        lent.epoch = idle.epoch;
-                        lent.connection = Some(idle.connection);
-                        Ok(lent)
-                    }
-                    None => Err(Failure::Lost(refusal.to_string())),
+            lent.epoch = self.epoch.load(Ordering::Acquire);
+            let refusal = match self.connector.connect().await {
+                Ok(connection) => {
+                    reserved.keep();
+                    lent.connection = Some(connection);
+                    return Ok(lent);
                 }
+                Err(refusal) => refusal,
+            };
+            // Where the database has none left for us, one of ours will do.
+            if let Some(idle) = (0..SHARDS).find_map(|shard| self.pop(shard)) {
+                lent.epoch = idle.epoch;
+                lent.connection = Some(idle.connection);
+                return Ok(lent);
             }
+            if !refusal.passes || tokio::time::Instant::now() >= until {
+                return Err(Failure::Down(refusal.to_string()));
+            }
+            tokio::time::sleep(AGAIN).await;
         }
+    }
+
+    /// Counts a connection that is about to be opened.
+    fn reserve(&self) -> Reserved<'_> {
+        self.total.fetch_add(1, Ordering::AcqRel);
+        Reserved { pool: self, kept: false }
     }
 
     /// Forgets all connections that wait, and those in use when they come back.
@@ -272,6 +285,26 @@ impl Pool {
             while let Some(idle) = self.pop(shard) {
                 drop(tokio::time::timeout(AGAIN, idle.connection.close()).await);
             }
+        }
+    }
+}
+
+/// A connection that is counted though it is not there yet.
+struct Reserved<'a> {
+    pool: &'a Pool,
+    kept: bool,
+}
+
+impl Reserved<'_> {
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.pool.total.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::backend::statement::Statement;
 use crate::record::{self, ApiToken, Cached, EVERYONE, Grant, KeyringRow};
 
 /// How long a read of some rows may take.
-pub(super) const READ: Duration = Duration::from_secs(10);
+pub(super) const READ: Duration = Duration::from_secs(8);
 /// How often a read is begun that lost its connection.
 const TRIES: usize = 3;
 /// The most objects whose grants are asked for at once.
@@ -28,7 +28,7 @@ pub(super) const API_TOKEN_EPOCH: &str = "api_token_epoch";
 /// The version of an object that was removed.
 pub(super) const REMOVED: i64 = -1;
 /// A version that no object has.
-const NONE: i64 = -2;
+pub(super) const NONE: i64 = -2;
 
 /// Places in a row of an object.
 pub(super) mod column {
@@ -72,7 +72,7 @@ impl Server {
             }
             match failure {
                 // Others that waited may be gone too.
-                Failure::Lost(_) | Failure::ReadOnly(_) => self.pool.renew(),
+                Failure::Lost(_) | Failure::Ended(_) | Failure::ReadOnly(_) => self.pool.renew(),
                 Failure::Again(_) => {}
                 failure => return Err(failure),
             }

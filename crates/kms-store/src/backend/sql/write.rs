@@ -6,23 +6,28 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Server;
-use super::driver::{Connection, Value};
+use super::doubt::Fate;
+use super::driver::{Connection, SessionId, Value};
 use super::effect::{Effect, Old};
 use super::failure::Failure;
-use super::read::{READ, column, number};
+use super::read::{READ, number};
 use crate::Error;
 use crate::backend::dialect::{Dialect, Sql};
 use crate::backend::statement::Statement;
 use crate::commit::Commit;
 use crate::record::{KeyringRow, Write};
 
-/// How long one statement of a change may take; it may have to wait for others' transactions.
-const WRITE: Duration = Duration::from_secs(20);
-/// How often a change is tried that meets the work of others, and the longest pause between.
+/// How long one statement of a change may take; it may have to wait for others' transactions. What is
+/// large has a second more for so many bytes.
+const WRITE: Duration = Duration::from_secs(10);
+const BYTES_A_SECOND: usize = 2 << 20;
+/// How often, and for how long, a change is tried that meets the work of others, and the longest
+/// pause between.
 const TRIES: u32 = 12;
+const TRYING: Duration = Duration::from_secs(10);
 const PAUSE_US: u64 = 4_000;
 /// How often a change is tried whose connection was lost before anything could be made.
 const LOST: u32 = 3;
@@ -36,8 +41,8 @@ pub(super) enum Stop {
     Unmet,
     /// It failed, and nothing of it was kept.
     Failed(Failure),
-    /// Nobody knows.
-    Doubt(Failure),
+    /// Nobody knows what the session has made of it.
+    Doubt(Failure, SessionId),
 }
 
 impl From<Failure> for Stop {
@@ -63,6 +68,7 @@ pub(super) struct Session<'a> {
     pub(super) dialect: Dialect,
     /// Whether a statement is a transaction of its own.
     alone: bool,
+    time: Duration,
 }
 
 impl Session<'_> {
@@ -71,9 +77,9 @@ impl Session<'_> {
         work: impl AsyncFnOnce(&mut Connection) -> Result<T, Failure>,
     ) -> Result<T, Stop> {
         let late = || Failure::Lost("the database does not answer".to_owned());
-        let done = tokio::time::timeout(WRITE, work(self.connection)).await;
+        let done = tokio::time::timeout(self.time, work(self.connection)).await;
         done.unwrap_or_else(|_| Err(late())).map_err(|failure| match failure {
-            Failure::Lost(_) | Failure::Busy(_) if self.alone => Stop::Doubt(failure),
+            Failure::Lost(_) if self.alone => Stop::Doubt(failure, self.connection.id),
             failure => failure.into(),
         })
     }
@@ -136,7 +142,7 @@ impl Server {
 
     async fn make(&self, commit: &Commit) -> Result<Vec<i64>, Error> {
         let effect = Effect::of(commit)?;
-        let (mut met, mut lost) = (0, 0);
+        let (mut met, mut lost, began) = (0, 0, Instant::now());
         loop {
             let stop = match self.attempt(&effect).await {
                 Ok(made) => return Ok(places(commit, &made)),
@@ -145,7 +151,7 @@ impl Server {
             match stop {
                 Stop::Refused(refusal) => return Err(refusal),
                 Stop::Unmet => return Err(self.what_is_unmet(&effect).await?),
-                Stop::Failed(Failure::Again(_)) if met < TRIES => {
+                Stop::Failed(Failure::Again(_)) if met < TRIES && began.elapsed() < TRYING => {
                     met += 1;
                     pause(met).await;
                 }
@@ -154,17 +160,21 @@ impl Server {
                     tracing::debug!(why, "a change met others' until it was given up");
                     return Err(Error::Conflict { id: effect.first_id().to_owned() });
                 }
-                Stop::Failed(Failure::Lost(_) | Failure::ReadOnly(_)) if lost < LOST => {
+                Stop::Failed(Failure::Lost(_) | Failure::Ended(_) | Failure::ReadOnly(_))
+                    if lost < LOST =>
+                {
                     lost += 1;
                     self.pool.renew();
                 }
                 Stop::Failed(failure) => return Err(failure.into()),
-                Stop::Doubt(failure) => {
+                Stop::Doubt(failure, session) => {
                     self.pool.renew();
-                    return match self.made(&effect).await {
-                        Some(made) => Ok(places(commit, &made)),
-                        None => Err(Error::Unknown(failure.to_string())),
-                    };
+                    match self.fate(&effect, session).await {
+                        Fate::Made(made) => return Ok(places(commit, &made)),
+                        Fate::NotMade if lost < LOST => lost += 1,
+                        Fate::NotMade => return Err(failure.into()),
+                        Fate::Unknown => return Err(Error::Unknown(failure.to_string())),
+                    }
                 }
             }
         }
@@ -175,16 +185,17 @@ impl Server {
         let old = self.old_rows(effect).await?;
         let mut lent = self.pool.writer().await?;
         let alone = self.is_one_statement(effect, &old);
-        let mut session = Session { connection: lent.get()?, dialect: self.dialect, alone };
+        let time = WRITE + Duration::from_secs((effect.weight() / BYTES_A_SECOND) as u64);
+        let mut session = Session { connection: lent.get()?, dialect: self.dialect, alone, time };
         let outcome = self.transact(&mut session, effect, &old).await;
         let clean = match &outcome {
             Ok(_) | Err(Stop::Refused(_) | Stop::Unmet) => true,
             Err(Stop::Failed(failure)) => failure.leaves_connection(),
-            Err(Stop::Doubt(_)) => false,
+            Err(Stop::Doubt(..)) => false,
         };
         // A connection that is not given back ends, and its transaction with it.
-        let rolled_back = alone || outcome.is_ok() || session.script("ROLLBACK").await.is_ok();
-        if clean && rolled_back {
+        let ended = alone || outcome.is_ok();
+        if clean && (ended || session.script("ROLLBACK").await.is_ok()) {
             lent.back();
         }
         outcome
@@ -208,12 +219,9 @@ impl Server {
         }
         super::rows::more(session, effect).await?;
         if !session.alone {
-            session.script("COMMIT").await.map_err(|stop| match stop {
-                Stop::Failed(failure @ (Failure::Lost(_) | Failure::Busy(_))) => {
-                    Stop::Doubt(failure)
-                }
-                stop => stop,
-            })?;
+            // From here on it is one statement that decides.
+            session.alone = true;
+            session.script("COMMIT").await?;
         }
         Ok(made)
     }
@@ -266,33 +274,14 @@ impl Server {
         Ok(Error::Conflict { id: id.to_owned() })
     }
 
-    /// Whether a change of unknown fate is found to have been made: the database has what nobody
-    /// else can have written. What is not found may still come.
-    async fn made(&self, effect: &Effect<'_>) -> Option<Places> {
-        let (id, row) = effect.one_put()?;
-        let sql = Statement::Object.of(self.dialect);
-        let values = [Value::Text(id), Value::Int(-2), Value::Bytes(&[])];
-        let rows = self.rows(sql, &values, READ).await.ok()?;
-        if rows.first()?.bytes(column::OBJECT).ok()? != row.record {
-            return None;
-        }
-        let mut places = Places::new();
-        for id in effect.put_ids() {
-            let values = [Value::Text(id), Value::Int(-2), Value::Bytes(&[])];
-            let rows = self.rows(sql, &values, READ).await.ok()?;
-            places.insert(id.to_owned(), rows.first()?.int(column::SEQ).ok()?);
-        }
-        tracing::warn!("a change whose answer was lost had been made");
-        Some(places)
-    }
-
     async fn put_keyring(
         &self,
         row: &KeyringRow,
         expected: Option<&[u8]>,
     ) -> Result<Vec<i64>, Error> {
         let mut lent = self.pool.writer().await?;
-        let mut session = Session { connection: lent.get()?, dialect: self.dialect, alone: true };
+        let (connection, dialect) = (lent.get()?, self.dialect);
+        let mut session = Session { connection, dialect, alone: true, time: WRITE };
         let id = format!("keyring/{}", row.generation);
         let generation = Value::Int(row.generation.into());
         let (kind, slot) = (Value::Text(&row.kind), Value::Bytes(&row.slot));
@@ -316,7 +305,7 @@ impl Server {
             Err(Stop::Failed(Failure::Again(_)) | Stop::Unmet) => Err(Error::Conflict { id }),
             Err(Stop::Refused(error)) => Err(error),
             Err(Stop::Failed(failure)) => Err(failure.into()),
-            Err(Stop::Doubt(failure)) => Err(Error::Unknown(failure.to_string())),
+            Err(Stop::Doubt(failure, _)) => Err(Error::Unknown(failure.to_string())),
         }
     }
 }
