@@ -15,6 +15,7 @@ use tempfile::TempDir;
 mod audit;
 mod files;
 mod hostile;
+mod many;
 mod remote;
 mod suite;
 
