@@ -24,6 +24,12 @@ const PAGES: &[Page] = &[
     Page { file: "exit-codes.md", program: "kms-lab", arguments: &["reference", "exit-codes"] },
     Page { file: "operations.md", program: "kms-lab", arguments: &["reference", "operations"] },
     Page { file: "algorithms.md", program: "kms-lab", arguments: &["reference", "algorithms"] },
+    Page { file: "permissions.md", program: "kms-lab", arguments: &["reference", "permissions"] },
+    Page {
+        file: "access-matrix.md",
+        program: "kms-lab",
+        arguments: &["reference", "access-matrix"],
+    },
     Page { file: "cli.md", program: "kms", arguments: &["reference"] },
 ];
 

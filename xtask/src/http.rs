@@ -40,6 +40,13 @@ pub(crate) fn request(method: &str, path: &str, content_type: &str, body: &[u8])
     bytes
 }
 
+/// The same request with a bearer token.
+pub(crate) fn with_token(request: &[u8], token: &str) -> Vec<u8> {
+    let line = request.windows(2).position(|pair| pair == b"\r\n").map_or(0, |at| at + 2);
+    let (first, rest) = request.split_at(line);
+    [first, format!("authorization: Bearer {token}\r\n").as_bytes(), rest].concat()
+}
+
 impl Connection {
     /// Connects to `address`.
     pub(crate) fn open(address: SocketAddr) -> Result<Self> {

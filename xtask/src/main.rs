@@ -18,6 +18,7 @@ mod databases;
 mod dist;
 mod fuzz;
 mod http;
+mod lab;
 mod places;
 mod run;
 mod server;

@@ -31,11 +31,22 @@ pub(crate) struct Usage {
 const TICKS_PER_SECOND: f64 = 100.0;
 
 impl Server {
-    /// Starts the server of `profile` with its data in `directory`.
-    pub(crate) fn start(program: &Path, directory: &Path) -> Result<Self> {
+    /// Starts `program`, a server, with its data in `directory` and these variables alone: none of
+    /// the project's that whoever runs this has set.
+    pub(crate) fn start(
+        program: &Path,
+        directory: &Path,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("KMS_") {
+                command.env_remove(name);
+            }
+        }
         command
+            .envs(variables.iter().copied())
             .args(["--hostname", "127.0.0.1", "--port", &address.port().to_string(), "--root-dir"])
             .arg(directory)
             .current_dir(directory);

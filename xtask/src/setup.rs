@@ -18,7 +18,8 @@ pub(crate) fn task(_: &[String]) -> Result<bool> {
     Ok(true)
 }
 
-/// Sees to it that a C compiler, the database servers, rustfmt, clippy and the identity provider are there.
+/// Sees to it that a C compiler, the database servers, rustfmt, clippy, a browser and the identity
+/// provider are there.
 pub(crate) fn prepare() -> Result<()> {
     c_compiler()?;
     databases::install()?;
@@ -34,6 +35,7 @@ pub(crate) fn prepare() -> Result<()> {
             );
         }
     }
+    browser()?;
     provider().context("the identity provider of the tests")
 }
 
@@ -45,6 +47,16 @@ fn c_compiler() -> Result<()> {
         return Ok(());
     }
     install("a C compiler", &["gcc", "libc6-dev"])
+}
+
+/// A browser that a test can drive: logging in has to work in a real one.
+fn browser() -> Result<()> {
+    let driver = std::env::var_os("KMS_TEST_CHROMEDRIVER");
+    let driver = driver.unwrap_or_else(|| "chromedriver".into());
+    if run::output(Command::new(driver).arg("--version")).is_some() {
+        return Ok(());
+    }
+    install("Chromium with chromedriver", &["chromium", "chromium-driver"])
 }
 
 /// Installs the real identity provider beside what cargo builds, where `kms_testkit::provider`

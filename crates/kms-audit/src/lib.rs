@@ -6,12 +6,14 @@ mod chain;
 mod files;
 mod line;
 mod log;
+mod read;
 mod sink;
 mod verify;
 
 pub use chain::{BEGINNING, LENGTH, Position};
 pub use files::{Files, Refused};
-pub use line::{Body, TEXT_MAX};
+pub use line::{Body, OWN, TEXT_MAX};
 pub use log::{Failure, Log, Setup, Sync, Ticket};
+pub use read::{end, since, text};
 pub use sink::{Flush, Part, Sink, Source};
-pub use verify::{Epoch, Expected, Finding, Note, STOP, Summary, Verdict, What, verify};
+pub use verify::{Epoch, Expected, Finding, Note, START, STOP, Summary, Verdict, What, verify};

@@ -10,6 +10,8 @@ use crate::chain::LENGTH;
 
 /// The longest text of a member, in bytes; more is cut off.
 pub const TEXT_MAX: usize = 255;
+/// The member that the log's own records have first: what they are, such as [`crate::STOP`].
+pub const OWN: &str = "log";
 /// The longest line that is read, in bytes.
 pub(crate) const LINE_MAX: usize = 64 << 10;
 

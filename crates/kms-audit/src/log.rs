@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::chain::{Chain, LENGTH, Position};
-use crate::line::{self, Body};
+use crate::line::{self, Body, OWN};
 use crate::sink::Sink;
 
 /// How long lines are gathered before they are made durable: half of what is promised, so that
@@ -296,7 +296,7 @@ impl Shared {
         let previous = state.chain.mac();
         let mut body = Vec::with_capacity(256);
         Body::begin(&mut body, (self.clock)())
-            .text("operation", "Continue")
+            .text(OWN, "Continue")
             .number("epoch", self.epoch)
             .hex("previous", &previous);
         state.push(&body);

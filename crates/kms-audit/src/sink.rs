@@ -51,7 +51,7 @@ pub trait Source {
         let mut last = None;
         let mut reader = self.read(part)?;
         let mut line = Vec::new();
-        while crate::verify::next_line(&mut *reader, &mut line)? {
+        while crate::read::next_line(&mut *reader, &mut line)? {
             if let Some(parts) = crate::line::parts(&line) {
                 last = Some(Position { seq: parts.seq, mac: parts.mac });
             }

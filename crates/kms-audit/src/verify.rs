@@ -3,16 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead};
 
 use zeroize::Zeroizing;
 
 use crate::chain::{BEGINNING, Chain, LENGTH, Position};
 use crate::line::{self, LINE_MAX};
+use crate::read::next_line;
 use crate::sink::{Part, Source};
 
-/// The operation of a record that ends an epoch in order.
+/// The log's own record that ends an epoch in order.
 pub const STOP: &str = "Stop";
+/// The one that begins an epoch.
+pub const START: &str = "Start";
 
 /// What the database knows of an epoch: a run of the server.
 pub struct Epoch {
@@ -397,14 +400,6 @@ impl Walk<'_> {
     }
 }
 
-/// Reads one line, with its end, into `line`; false where there is none. A line that is too long
-/// comes in pieces, none of which is a record.
-pub(crate) fn next_line(reader: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    reader.take(LINE_MAX as u64).read_until(b'\n', line)?;
-    Ok(!line.is_empty())
-}
-
 /// Whether a line of this number comes.
 fn stands_in(seq: u64, reader: &mut dyn BufRead) -> io::Result<bool> {
     let mut line = Vec::new();
@@ -416,18 +411,17 @@ fn stands_in(seq: u64, reader: &mut dyn BufRead) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether a record ends an epoch. The log's own records begin with their operation.
+/// Whether a record ends an epoch.
 fn says_stop(covered: &[u8]) -> bool {
-    after_time(covered).is_some_and(|rest| rest.starts_with(b"\"operation\":\"Stop\""))
+    after_time(covered).is_some_and(|rest| rest.starts_with(b"\"log\":\"Stop\""))
 }
 
 /// The MAC that a first record says it came after.
 fn named_previous(covered: &[u8]) -> Option<[u8; LENGTH]> {
     const NAME: &[u8] = b"\"previous\":\"";
     let rest = after_time(covered)?;
-    let own = rest.starts_with(b"\"operation\":\"Start\"")
-        || rest.starts_with(b"\"operation\":\"Continue\"");
-    let at = own.then(|| rest.windows(NAME.len()).position(|window| window == NAME))??;
+    let is_own = rest.starts_with(b"\"log\":");
+    let at = is_own.then(|| rest.windows(NAME.len()).position(|window| window == NAME))??;
     line::parse_hex(rest.get(at + NAME.len()..)?.get(..2 * LENGTH)?)
 }
 

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::lifecycle;
 use crate::object::{Material, Object};
 use crate::operation::Operation;
+use crate::policy;
 use crate::vault::Vault;
 
 /// What an owner can let others do with an object. The names are those of the database and of the
@@ -96,13 +97,52 @@ pub enum Role {
     PairHalf,
 }
 
-/// Who may use an object in a role.
+/// Who may: one of four answers, for each operation, and for each role an object plays in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// The owner, or a user to whom this was granted.
     Grant(Permission),
+    /// The owner, or a user to whom anything was granted.
+    AnyGrant,
     /// The owner alone.
     Owner,
+    /// Anyone who knows the server: the operation is about no object. An object is never anyone's.
+    Anyone,
+}
+
+impl Needs {
+    /// Whether who was granted this by an object's owner may use it.
+    fn met_by(self, granted: &[Permission]) -> bool {
+        match self {
+            Self::Grant(permission) => granted.contains(&permission),
+            Self::AnyGrant => !granted.is_empty(),
+            Self::Owner | Self::Anyone => false,
+        }
+    }
+}
+
+/// Whether an operation makes objects, which policy may keep to some users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makes {
+    /// It makes none.
+    Nothing,
+    /// It makes some.
+    Objects,
+    /// It makes one where it replaces none.
+    UnlessReplaced,
+}
+
+/// What an operation asks: a row of the table of all operations.
+#[derive(Clone, Copy, Debug)]
+pub struct OperationRow {
+    /// Its name.
+    pub name: &'static str,
+    /// Who may; where an object is its subject, the same as in that role.
+    pub needs: Needs,
+    /// Whether it makes objects.
+    pub makes: Makes,
+    /// What each role asks of caller and object.
+    pub roles: &'static [Row],
 }
 
 /// Which of an object's dates bear on a role, besides its state.
@@ -211,13 +251,12 @@ pub(crate) const PROCESS: &[State] = &[State::Active, State::Deactivated, State:
 
 /// How a caller stands to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Standing<'a> {
     /// Its owner.
     Owner,
-    /// Somebody who was granted what the row needs.
-    Granted,
-    /// Anybody else.
-    Stranger,
+    /// Anybody else, with what was granted to them, by name or as one of everybody, and has not
+    /// ended: nothing, to a stranger.
+    Other(&'a [Permission]),
 }
 
 /// Why a row says no. The order is the order of the checks: rights first, so that a stranger
@@ -241,14 +280,17 @@ pub enum Refusal {
 /// Decides. Nothing else in the program does.
 pub fn decide(
     row: &Row,
-    standing: Standing,
+    standing: Standing<'_>,
     object_type: ObjectType,
     state: State,
     usage: u32,
 ) -> std::result::Result<(), Refusal> {
-    match (standing, row.needs) {
-        (Standing::Owner, _) | (Standing::Granted, Needs::Grant(_)) => {}
-        (Standing::Granted, Needs::Owner) | (Standing::Stranger, _) => return Err(Refusal::Hidden),
+    let may = match standing {
+        Standing::Owner => true,
+        Standing::Other(granted) => row.needs.met_by(granted),
+    };
+    if !may {
+        return Err(Refusal::Hidden);
     }
     if !row.types.contains(&object_type) {
         return Err(Refusal::Type);
@@ -396,22 +438,32 @@ pub(crate) async fn admit(
     id: &str,
 ) -> Result<Option<Object>> {
     let Some(object) = context.unit.object(id).await? else {
+        context.veil.draw();
         return if row.optional { Ok(None) } else { Err(Error::not_found(id)) };
     };
-    let standing = standing(context, row, &object).await?;
+    let granted = granted(context, row, &object).await?;
     let record = object.record();
     let state = lifecycle::effective(record, context.now);
     let usage = allowed_usage(record);
+    let standing = granted.as_deref().map_or(Standing::Owner, Standing::Other);
     let refusal = match decide(row, standing, record.object_type, state, usage) {
         Ok(()) if dates_allow(row, record, context.now) => return Ok(Some(object)),
         Ok(()) => Refusal::Date,
         Err(refusal) => refusal,
     };
+    if refusal == Refusal::Hidden {
+        context.veil.draw();
+    }
     match refusal {
         Refusal::Type | Refusal::State | Refusal::Destroyed if row.optional => Ok(None),
         // A link may name anything: what the caller may not see is passed over like what is not
         // there, or links would tell the two apart.
         Refusal::Hidden if row.optional && row.role == Role::PairHalf => Ok(None),
+        // Who may not make objects is told so, whether there is one to be replaced or not.
+        Refusal::Hidden if row.optional => {
+            policy::may_create(context).await?;
+            Err(refused_id(id))
+        }
         refusal => Err(explain(row, refusal, id, record.object_type, state)),
     }
 }
@@ -425,14 +477,22 @@ fn allowed_usage(record: &StoredRecord) -> u32 {
     }
 }
 
-async fn standing(context: &mut Context<'_>, row: &Row, object: &Object) -> Result<Standing> {
-    let record = object.record();
-    if record.owner == context.principal.user() {
-        return Ok(Standing::Owner);
+/// What was granted to the caller on `object`, as far as it bears on `row`; `None` to its owner.
+async fn granted(
+    context: &mut Context<'_>,
+    row: &Row,
+    object: &Object,
+) -> Result<Option<Vec<Permission>>> {
+    let user = context.principal.user();
+    if object.record().owner == user {
+        return Ok(None);
     }
-    let Needs::Grant(permission) = row.needs else { return Ok(Standing::Stranger) };
-    let granted = context.unit.permissions(object, context.principal.user()).await?;
-    Ok(if granted.contains(&permission) { Standing::Granted } else { Standing::Stranger })
+    match row.needs {
+        Needs::Grant(_) | Needs::AnyGrant => {
+            context.unit.permissions(object, user, context.now).await.map(Some)
+        }
+        Needs::Owner | Needs::Anyone => Ok(Some(Vec::new())),
+    }
 }
 
 fn dates_allow(row: &Row, record: &StoredRecord, now: i64) -> bool {
@@ -448,8 +508,6 @@ fn dates_allow(row: &Row, record: &StoredRecord, now: i64) -> bool {
 fn explain(row: &Row, refusal: Refusal, id: &str, object_type: ObjectType, state: State) -> Error {
     let state = lifecycle::name(state);
     match refusal {
-        // Whoever imports over an identifier learns only that it cannot be had.
-        Refusal::Hidden if row.optional && row.role == Role::Subject => refused_id(id),
         Refusal::Hidden => Error::not_found(id),
         Refusal::Type => Error::new(
             ResultReason::InvalidObjectType,
@@ -483,18 +541,18 @@ fn explain(row: &Row, refusal: Refusal, id: &str, object_type: ObjectType, state
 
 /// Whether the caller finds `object` under `row`: for what a search comes upon.
 pub(crate) async fn finds(context: &mut Context<'_>, row: &Row, object: &Object) -> Result<bool> {
-    let standing = standing(context, row, object).await?;
+    let granted = granted(context, row, object).await?;
+    let standing = granted.as_deref().map_or(Standing::Owner, Standing::Other);
     let record = object.record();
     let state = lifecycle::effective(record, context.now);
     Ok(decide(row, standing, record.object_type, state, u32::MAX).is_ok())
 }
 
+/// What an object that is named by its tags must be seen by.
+const SEEN: Row = Row::new(Role::Subject, Needs::AnyGrant).states(ANY_STATE);
+
 /// Whether the caller owns `object` or was granted anything on it: for naming it by its tags. What
 /// they may do with it is decided when they do it.
 pub(crate) async fn sees(context: &mut Context<'_>, object: &Object) -> Result<bool> {
-    if object.record().owner == context.principal.user() {
-        return Ok(true);
-    }
-    let granted = context.unit.permissions(object, context.principal.user()).await?;
-    Ok(!granted.is_empty())
+    finds(context, &SEEN, object).await
 }

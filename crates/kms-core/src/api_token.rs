@@ -1,9 +1,9 @@
 //! API tokens for machines: made, listed, revoked, and looked up.
 //!
 //! A token's text is `kms_<id>_<secret>`; what is kept of it is a hash, in a row whose every column is
-//! under a MAC, so that a row written by somebody else lets nobody in. Revoking raises an epoch that all
-//! MACs are bound to, so that a revoked row which is put back does not either. Must not know how a token
-//! is sent.
+//! under a MAC, so that a row written by somebody else lets nobody in. Every change raises an epoch that
+//! all MACs are bound to, so that a revoked row which is put back does not either. Must not know how a
+//! token is sent.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ const NAME_LENGTH_MAX: usize = 64;
 /// The most tokens of a database: they are listed as a whole.
 const TOKENS_MAX: usize = 10_000;
 /// How often a change is tried that another one overtakes.
-const TRIES: usize = 8;
+const TRIES: usize = 32;
 
 /// The API tokens of a database.
 #[derive(Clone)]
@@ -167,36 +167,21 @@ impl ApiTokens {
             return Err(TokenError::Past);
         }
         let (id, text) = draw().map_err(TokenError::Random)?;
-        let hash = hash_of(text.expose());
-        let name = name.to_owned();
-        let mut token = ApiToken {
-            id,
-            name,
-            user,
-            hash,
-            created: now,
-            expires,
-            revoked: None,
-            mac: Vec::new(),
-        };
-        for _ in 0..TRIES {
-            let (rows, epoch) = self.store.api_tokens().await?;
+        let (name, hash) = (name.to_owned(), hash_of(text.expose()));
+        let (revoked, mac) = (None, Vec::new());
+        let token = ApiToken { id, name, user, hash, created: now, expires, revoked, mac };
+        self.change(|rows| {
             let before = rows.iter().find(|row| row.name == token.name);
             if before.is_some_and(|row| row.revoked.is_none()) {
-                return Err(TokenError::Taken(token.name));
+                return Err(TokenError::Taken(token.name.clone()));
             }
             if rows.len() >= TOKENS_MAX && before.is_none() {
                 return Err(TokenError::Full);
             }
-            let remove = before.map(|row| row.id.clone()).into_iter().collect();
-            token.mac = self.vault.api_token_mac(&token, epoch);
-            match self.write(remove, vec![token.clone()], (epoch, epoch)).await {
-                Err(kms_store::Error::Conflict { .. }) => {}
-                Err(kms_store::Error::Exists { .. }) => return Err(TokenError::Taken(token.name)),
-                written => return written.map(|()| text).map_err(TokenError::Store),
-            }
-        }
-        Err(overtaken())
+            Ok((before.map(|row| row.id.clone()), token.clone()))
+        })
+        .await?;
+        Ok(text)
     }
 
     /// All tokens by name, revoked ones too.
@@ -213,27 +198,44 @@ impl ApiTokens {
 
     /// Revokes a token for good. Its name stays in the list.
     pub async fn revoke(&self, name: &str) -> Result<(), TokenError> {
+        let now = self.clock.now();
+        self.change(|rows| {
+            let row = rows.iter().find(|row| row.name == name);
+            match row {
+                None => Err(TokenError::Unknown(name.to_owned())),
+                Some(row) if row.revoked.is_some() => Err(TokenError::Revoked(name.to_owned())),
+                Some(row) => Ok((None, ApiToken { revoked: Some(now), ..row.clone() })),
+            }
+        })
+        .await
+    }
+
+    /// Changes one row, as `edit` decides: one that goes, and one that comes in or is replaced. The
+    /// proofs of all others are made anew for the next epoch.
+    async fn change(
+        &self,
+        edit: impl Fn(&[ApiToken]) -> Result<(Option<String>, ApiToken), TokenError>,
+    ) -> Result<(), TokenError> {
+        let mut outcome = Ok(());
         for _ in 0..TRIES {
             let (mut rows, epoch) = self.store.api_tokens().await?;
+            let (goes, comes) = edit(&rows)?;
+            let stays = |row: &ApiToken| row.id != comes.id && Some(&row.id) != goes.as_ref();
+            // A row that is not ours would become ours by a new proof.
+            rows.retain(|row| stays(row) && self.is_genuine(row, epoch));
+            rows.push(comes);
             let next = epoch.saturating_add(1);
-            // A row that is not ours would become ours by a new MAC.
-            rows.retain(|row| row.name == name || self.is_genuine(row, epoch));
-            let Some(row) = rows.iter_mut().find(|row| row.name == name) else {
-                return Err(TokenError::Unknown(name.to_owned()));
-            };
-            if row.revoked.is_some() {
-                return Err(TokenError::Revoked(name.to_owned()));
-            }
-            row.revoked = Some(self.clock.now());
             for row in &mut rows {
                 row.mac = self.vault.api_token_mac(row, next);
             }
-            match self.write(Vec::new(), rows, (epoch, next)).await {
-                Err(kms_store::Error::Conflict { .. }) => {}
-                written => return Ok(written?),
+            let remove = goes.into_iter().collect();
+            let write = Write::ApiTokens { remove, put: rows, epoch: (epoch, next) };
+            outcome = self.store.commit(Vec::new(), vec![write]).await;
+            if !matches!(outcome, Err(kms_store::Error::Conflict { .. })) {
+                break;
             }
         }
-        Err(overtaken())
+        outcome.map_err(TokenError::Store)
     }
 
     /// Whether there is any token, good or not.
@@ -286,25 +288,12 @@ impl ApiTokens {
             TokenState::Active
         }
     }
-
-    async fn write(
-        &self,
-        remove: Vec<String>,
-        put: Vec<ApiToken>,
-        epoch: (u64, u64),
-    ) -> Result<(), kms_store::Error> {
-        self.store.commit(Vec::new(), vec![Write::ApiTokens { remove, put, epoch }]).await
-    }
 }
 
 impl std::fmt::Debug for ApiTokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ApiTokens").field("store", &self.store).finish_non_exhaustive()
     }
-}
-
-fn overtaken() -> TokenError {
-    TokenError::Store(kms_store::Error::Conflict { id: "api_tokens".to_owned() })
 }
 
 fn check_name(name: &str) -> Result<(), TokenError> {

@@ -11,6 +11,7 @@ use crate::locate;
 use crate::principal::Principal;
 use crate::unit::Unit;
 use crate::vault::Vault;
+use crate::veil::Veil;
 
 /// The longest identifier that is accepted, in bytes.
 pub const IDENTIFIER_LENGTH_MAX: usize = kms_store::MAX_NAME;
@@ -53,6 +54,8 @@ pub(crate) struct Context<'a> {
     pub(crate) version: Version,
     pub(crate) unit: &'a mut Unit,
     pub(crate) placeholders: &'a mut Placeholders,
+    /// Drawn where the answer must not tell whether an object exists.
+    pub(crate) veil: Veil<'a>,
 }
 
 impl<'a> Context<'a> {
@@ -63,7 +66,8 @@ impl<'a> Context<'a> {
         unit: &'a mut Unit,
         placeholders: &'a mut Placeholders,
     ) -> Self {
-        Self { service, principal, now: service.clock.now(), version, unit, placeholders }
+        let (now, veil) = (service.clock.now(), service.slots.veil());
+        Self { service, principal, now, version, unit, placeholders, veil }
     }
 
     pub(crate) fn vault(&self) -> &'a Vault {

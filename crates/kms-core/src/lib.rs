@@ -31,11 +31,13 @@ mod stream;
 mod unit;
 mod usage;
 mod vault;
+mod veil;
 
 use std::sync::Arc;
 
 pub use crate::access::{
-    Needs, Permission, Refusal, Role, Row as AccessRow, Standing, Window, decide,
+    Makes, Needs, OperationRow, Permission, Refusal, Role, Row as AccessRow, Standing, Window,
+    decide,
 };
 pub use crate::api_token::{
     ApiTokens, Invalid as InvalidApiToken, Listed as ListedApiToken, TokenError, TokenState,
@@ -45,10 +47,10 @@ pub use crate::batch::{Executed, unreadable};
 pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::context::IDENTIFIER_LENGTH_MAX;
 pub use crate::error::{Error, Result};
-pub use crate::grant::{Access, Obtained, Owned, Page};
+pub use crate::grant::{Access, Obtained, Owned, Page, Terms, grantee};
 pub use crate::keyring::OpenError;
 pub use crate::lifecycle::{effective, is_destroyed, name as state_name};
-pub use crate::matrix::access_matrix;
+pub use crate::matrix::{Cell, Who, access_matrix, cell, permissions};
 pub use crate::mechanism::{MECHANISMS, Mechanism};
 pub use crate::operation::ACCESS;
 pub use crate::policy::Policy;
@@ -60,10 +62,12 @@ pub use crate::vault::Vault;
 use kms_seal::Sealer;
 use kms_store::Store;
 
+use crate::grant::Turns;
 use crate::slow::{Aside, Slow};
 use crate::stream::Streams;
 use crate::unit::Unit;
 use crate::usage::Usage;
+use crate::veil::Slots;
 
 /// The core: everything that answers requests, over one store.
 pub struct Service {
@@ -75,6 +79,8 @@ pub struct Service {
     aside: Aside,
     streams: Streams,
     usage: Usage,
+    slots: Slots,
+    turns: Turns,
 }
 
 /// How many threads make RSA keys.
@@ -95,7 +101,8 @@ impl Service {
         let streams = Streams::new(policy.streams_max, policy.held_back_total);
         let vault = Arc::new(vault);
         let (aside, usage) = (Aside::new(), Usage::default());
-        Ok(Self { store, vault, clock, policy, slow, aside, streams, usage })
+        let (slots, turns) = (Slots::start().map_err(OpenError::Start)?, Turns::default());
+        Ok(Self { store, vault, clock, policy, slow, aside, streams, usage, slots, turns })
     }
 
     /// The API tokens of machines.

@@ -11,6 +11,7 @@ use crate::attribute_rules::{OWN_VENDOR, OWNER_ATTRIBUTE, STORED_IN};
 use crate::certificate;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::grant::REGISTER;
 use crate::index::{self, TAG_ATTRIBUTE, TAG_VENDOR, tags};
 use crate::lifecycle;
 use crate::object::Object;
@@ -68,6 +69,9 @@ impl Filter {
 
     /// Whether the object matches.
     fn matches(&self, object: &Object, now: i64) -> bool {
+        if object.id() == REGISTER {
+            return false; // It is for nobody to find.
+        }
         let record = object.record();
         let state = lifecycle::effective(record, now);
         if !self.destroyed && self.attributes.state().is_none() && lifecycle::is_destroyed(state) {
@@ -200,6 +204,10 @@ pub(crate) async fn find(
             }
         }
         if !full {
+            // Nothing there, and nothing that may be seen, are one answer.
+            if count == 0 {
+                context.veil.draw();
+            }
             found.count = Some(count);
             return Ok(found);
         }
@@ -277,7 +285,10 @@ pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<Str
         let own = own.best();
         let found = if own.is_empty() { shared.best() } else { own };
         return match found.as_slice() {
-            [] => Err(Error::not_found(text)),
+            [] => {
+                context.veil.draw();
+                Err(Error::not_found(text))
+            }
             [one] => Ok(one.clone()),
             [..] => Err(Error::new(
                 ResultReason::InvalidField,

@@ -1,7 +1,11 @@
-//! What the operator allows, whoever asks and whatever the object. It must never look at an object.
+//! What the operator allows, whoever asks and whatever the object. It must never look at an object, save for
+//! the register of who may make some.
 
+use kmip::enumerations::ResultReason;
+
+use crate::access::Permission;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What the operator allows.
 #[derive(Clone, Debug)]
@@ -21,6 +25,9 @@ pub struct Policy {
     pub batch_max: usize,
     /// How many identifiers one Locate may answer.
     pub located_max: usize,
+    /// The users who may make objects and let others make some; where there is no list, everybody
+    /// may.
+    pub creators: Option<Vec<String>>,
 }
 
 impl Default for Policy {
@@ -33,12 +40,34 @@ impl Default for Policy {
             answers_max: 64 << 20,
             batch_max: 1_000,
             located_max: 10_000,
+            creators: None,
         }
     }
 }
 
-/// Whether the caller may make objects: everybody may, until a list of users exists.
-#[expect(clippy::unnecessary_wraps, reason = "the place where a list of users will decide")]
-pub(crate) fn may_create(_context: &Context<'_>) -> Result<()> {
-    Ok(())
+impl Policy {
+    /// Whether only some users may make objects, and `user` is not one of those who are listed.
+    pub(crate) fn is_unlisted(&self, user: &str) -> bool {
+        self.creators.as_ref().is_some_and(|listed| !listed.iter().any(|it| it == user))
+    }
+}
+
+/// Refuses a caller who may not make objects: who is not listed, where there is a list, and was not
+/// granted it by one who is.
+pub(crate) async fn may_create(context: &mut Context<'_>) -> Result<()> {
+    let user = context.principal.user();
+    if !context.service.policy.is_unlisted(user) {
+        return Ok(());
+    }
+    if let Some(register) = context.unit.register().await? {
+        let granted = context.unit.permissions(&register, user, context.now).await?;
+        if granted.contains(&Permission::Create) {
+            return Ok(());
+        }
+    }
+    Err(Error::new(
+        ResultReason::PermissionDenied,
+        "on this server only some users may make objects; one of the privileged users can grant you \
+         Create",
+    ))
 }

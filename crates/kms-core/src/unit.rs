@@ -16,7 +16,7 @@ use kms_store::{Row, Store, Write};
 use crate::access::Permission;
 use crate::context::refused_id;
 use crate::error::{Error, Result};
-use crate::grant;
+use crate::grant::{self, REGISTER};
 use crate::index;
 use crate::lifecycle;
 use crate::object::{NOT_READ, Object};
@@ -63,6 +63,16 @@ impl Unit {
 
     /// The object `id` as this unit sees it.
     pub(crate) async fn object(&mut self, id: &str) -> Result<Option<Object>> {
+        // The register of those who may create is nobody's, and not to be seen.
+        if id == REGISTER { Ok(None) } else { self.read(id).await }
+    }
+
+    /// The register of those who may create objects, where there is one.
+    pub(crate) async fn register(&mut self) -> Result<Option<Object>> {
+        self.read(REGISTER).await
+    }
+
+    async fn read(&mut self, id: &str) -> Result<Option<Object>> {
         if let Some(draft) = self.drafts.iter().find(|draft| &*draft.id == id) {
             return Ok(draft.object.clone());
         }
@@ -75,11 +85,16 @@ impl Unit {
         cached.map(|cached| Object::open_row(&self.vault, &cached)).transpose()
     }
 
-    /// What `user` was granted on `object`, by name or as one of everybody.
-    pub(crate) async fn permissions(&self, object: &Object, user: &str) -> Result<Vec<Permission>> {
+    /// What `user` may do with `object` at `now`, by a grant by name or to everybody.
+    pub(crate) async fn permissions(
+        &self,
+        object: &Object,
+        user: &str,
+        now: i64,
+    ) -> Result<Vec<Permission>> {
         let mut permissions = Vec::new();
         for user in [user, EVERYBODY] {
-            permissions.extend(self.granted(object, user).await?);
+            permissions.extend(self.granted(object, user, now).await?);
         }
         Ok(permissions)
     }
@@ -87,7 +102,7 @@ impl Unit {
     /// What was granted to exactly `user`. A grant and its object are read one after the other, so
     /// that a withdrawal may come between, which signs the bucket's other grants anew: a grant that
     /// does not fit is read again before it is called altered.
-    async fn granted(&self, object: &Object, user: &str) -> Result<Vec<Permission>> {
+    async fn granted(&self, object: &Object, user: &str, now: i64) -> Result<Vec<Permission>> {
         let mut tries = REREADS;
         let mut current = object.clone();
         loop {
@@ -100,7 +115,8 @@ impl Unit {
                 _ => self.vault.is_genuine(&row, epoch),
             };
             if is_valid {
-                return Ok(grant::parse(&row.permissions));
+                let is_over = grant::is_over(&row, now);
+                return Ok(if is_over { Vec::new() } else { grant::parse(&row.permissions) });
             }
             if tries == 0 {
                 return Ok(Vec::new());
@@ -128,6 +144,14 @@ impl Unit {
         let object = Object::draft(Arc::clone(&id), 0, Arc::new(record)).with_material(material);
         self.drafts.push(Draft { id, base: None, object: Some(object.clone()) });
         Ok(object)
+    }
+
+    /// A new register of those who may create objects.
+    pub(crate) fn insert_register(&mut self, record: StoredRecord) -> Object {
+        let id: Arc<str> = REGISTER.into();
+        let object = Object::draft(Arc::clone(&id), 0, Arc::new(record));
+        self.drafts.push(Draft { id, base: None, object: Some(object.clone()) });
+        object
     }
 
     /// The object with another record; its material stays as it is.

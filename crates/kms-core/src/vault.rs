@@ -161,7 +161,7 @@ impl Vault {
 
     /// The MAC of a grant: over all its columns, and over its bucket's epoch.
     pub(crate) fn grant_mac(&self, grant: &Grant, epoch: u32) -> Vec<u8> {
-        let Grant { id, user, permissions, expires, note, mac: _ } = grant;
+        let Grant { id, user, permissions, expires, note, .. } = grant;
         let mut bound = bind(b'G', id);
         push(&mut bound, user.as_bytes());
         push(&mut bound, permissions.as_bytes());

@@ -12,6 +12,7 @@ mod case;
 mod check;
 mod conformance;
 mod crash;
+mod people;
 #[path = "../../../fuzz/src/lib.rs"]
 #[expect(
     unreachable_pub,
@@ -34,9 +35,12 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 type Task = fn(&[String]) -> Result<bool>;
 
 const TASKS: &[(&str, Task)] = &[
+    ("browser", people::browser),
     ("conformance", conformance::task),
     ("crash", crash::task),
     ("fuzz-smoke", smoke::task),
+    ("issuer", people::issuer),
+    ("provider", people::provider),
     ("reference", reference::task),
 ];
 

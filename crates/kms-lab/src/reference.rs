@@ -17,6 +17,8 @@ const PAGES: &[(&str, Page)] = &[
     ("exit-codes", kms_config::exit::reference),
     ("operations", operations),
     ("algorithms", algorithms),
+    ("permissions", kms_core::permissions),
+    ("access-matrix", kms_core::access_matrix),
 ];
 
 pub(crate) fn task(arguments: &[String]) -> Result<bool> {

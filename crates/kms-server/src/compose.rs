@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kms_config::Config;
 use kms_config::exit::Exit;
 use kms_config::value::NoncePolicy;
-use kms_core::{Policy, Service, SystemClock};
+use kms_core::{EVERYBODY, Policy, Principal, Service, SystemClock};
 use kms_seal::{Clear, Sealer};
 use kms_store::Store;
 
@@ -59,6 +59,7 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     let store = Store::open(store).await.map_err(|error| store_error(&error))?;
     let policy = Policy {
         refuse_exhausted_nonces: *config.nonce_policy == NoncePolicy::Refuse,
+        creators: creators(config)?,
         ..Policy::default()
     };
     let clock = Arc::new(SystemClock);
@@ -74,6 +75,7 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         stop: *config.stop_timeout,
     };
     let callers = callers(config, FACTS.build, service.api_tokens()).await?;
+    warn_of_creators(config, callers.authentication.everyone());
     Ok(App {
         service,
         store,
@@ -86,6 +88,35 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         ids: RequestIds::new(),
         facts: FACTS,
     })
+}
+
+/// The users who may create objects, where not everyone may, in the form users are compared in.
+fn creators(config: &Config) -> Result<Option<Vec<String>>, StartError> {
+    let name = |name: &String| match kms_core::grantee(name) {
+        Ok(user) if user != EVERYBODY => Ok(user),
+        Ok(_) => Err(format!("{name}: leave the list out, and everyone may create")),
+        Err(reason) => Err(format!("{name}: {reason}")),
+    };
+    let listed: Result<Vec<_>, String> = config.privileged_users.iter().map(name).collect();
+    match listed {
+        Ok(listed) => Ok(Some(listed).filter(|listed| !listed.is_empty())),
+        Err(problem) => {
+            Err(StartError::new(Exit::Configuration, format!("KMS_PRIVILEGED_USERS: {problem}")))
+        }
+    }
+}
+
+/// Warns of a list that lets nobody create.
+fn warn_of_creators(config: &Config, everyone: Option<&Principal>) {
+    let Some(everyone) = everyone.filter(|_| !config.privileged_users.is_empty()) else { return };
+    let is_everyone = |name: &String| kms_core::grantee(name).as_deref() == Ok(everyone.user());
+    if !config.privileged_users.iter().any(is_everyone) {
+        tracing::warn!(
+            "nobody can create objects: KMS_PRIVILEGED_USERS lacks `{}`, and without authentication \
+             there is no other user",
+            everyone.user()
+        );
+    }
 }
 
 /// Opens the database beside a server that may be running on it.

@@ -188,6 +188,9 @@ impl Answer {
             ResultReason::ObjectNotFound | ResultReason::ItemNotFound => {
                 Self::line(StatusCode::NOT_FOUND, &error.recorded_reason(), &error.message)
             }
+            ResultReason::PermissionDenied => {
+                Self::line(StatusCode::FORBIDDEN, &error.recorded_reason(), &error.message)
+            }
             _ => Self::operation_error(error),
         }
     }

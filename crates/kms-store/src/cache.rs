@@ -1,4 +1,7 @@
-//! Rows in memory, bounded by bytes, never older than the last answered commit.
+//! Rows in memory, bounded by bytes, never older than the last answered commit of this server.
+//!
+//! Where other servers write too, a row is good for a use only if the database was known to have it
+//! so short a time ago that the operator allowed it; else the database is asked whether it still has.
 //!
 //! It must not know where rows come from, nor what they hold.
 //!
@@ -10,6 +13,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crate::record::Cached;
 
@@ -27,6 +31,9 @@ pub(crate) struct Cache {
     hasher: RandomState,
     /// The most bytes of one shard.
     bound: usize,
+    clock: Instant,
+    /// How long a row is used without asking, where others write too.
+    staleness: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -69,12 +76,42 @@ impl Hash for ById {
 }
 
 impl Cache {
-    /// A cache of at most so many bytes.
+    /// A cache of at most so many bytes for a database that this server has for itself.
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Shard::default()),
             hasher: RandomState::new(),
             bound: bytes / SHARDS,
+            clock: Instant::now(),
+            staleness: None,
+        }
+    }
+
+    /// The same for a database that others write too: a row is used unasked for so long.
+    pub(crate) fn shared(bytes: usize, staleness: Duration) -> Self {
+        Self { staleness: Some(staleness), ..Self::new(bytes) }
+    }
+
+    /// Whether others write too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.staleness.is_some()
+    }
+
+    /// Now, in milliseconds since the cache was made. It never goes back.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The row if it is here and may be used without asking the database.
+    pub(crate) fn fresh(&self, id: &str) -> Option<Arc<Cached>> {
+        match self.staleness {
+            None => self.get(id),
+            Some(Duration::ZERO) => None,
+            Some(staleness) => {
+                let row = self.get(id)?;
+                let age = Duration::from_millis(self.now().saturating_sub(row.seen()));
+                (row.seen() > 0 && age < staleness).then_some(row)
+            }
         }
     }
 

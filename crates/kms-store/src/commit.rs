@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use crate::Error;
+use crate::audit::{AuditRecorder, AuditWrite};
+use crate::backend::packed;
 use crate::cache::Cache;
 use crate::record::{
     ApiToken, Cached, Grant, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME,
@@ -22,6 +24,10 @@ pub(crate) struct Commit {
     /// A slot of the keyring, and what it replaces.
     pub(crate) keyring: Option<(KeyringRow, Option<Vec<u8>>)>,
     cache: Arc<Cache>,
+    /// Who hears of the records of changes.
+    recorder: Option<Arc<dyn AuditRecorder>>,
+    /// When it began, by the cache's clock.
+    began: u64,
 }
 
 impl Commit {
@@ -31,17 +37,26 @@ impl Commit {
         cache: Arc<Cache>,
     ) -> Result<Self, Error> {
         writes.iter().try_for_each(check)?;
-        Ok(Self { reads, writes, keyring: None, cache })
+        let began = cache.now();
+        Ok(Self { reads, writes, keyring: None, cache, recorder: None, began })
     }
 
     pub(crate) fn keyring(row: KeyringRow, expected: Option<Vec<u8>>, cache: Arc<Cache>) -> Self {
-        Self { reads: Vec::new(), writes: Vec::new(), keyring: Some((row, expected)), cache }
+        let keyring = Some((row, expected));
+        Self { reads: Vec::new(), writes: Vec::new(), keyring, cache, recorder: None, began: 0 }
+    }
+
+    /// The same; `recorder` hears what becomes of it.
+    pub(crate) fn heard_by(mut self, recorder: Option<Arc<dyn AuditRecorder>>) -> Self {
+        self.recorder = recorder;
+        self
     }
 
     /// Roughly the bytes to be written.
     pub(crate) fn weight(&self) -> usize {
         let weight = |write: &Write| match write {
             Write::Put { row, .. } => row.record.len() + row.material.as_ref().map_or(0, Vec::len),
+            Write::Audit(write) => write.weight(),
             _ => 0,
         };
         self.writes.iter().map(|write| 256 + weight(write)).sum()
@@ -52,17 +67,28 @@ impl Commit {
         let mut seqs = seqs.iter();
         for write in std::mem::take(&mut self.writes) {
             match write {
-                Write::Put { row, expected, .. } => match seqs.next() {
+                Write::Put { row, index, expected } => match seqs.next() {
                     Some(seq) => {
-                        self.cache.written(Arc::new(Cached::new(*seq, row)), expected.is_none());
+                        let mut cached = Cached::new(*seq, row);
+                        if self.cache.is_shared() {
+                            cached = cached.with_index(packed(&index).into());
+                            cached.see(self.began);
+                        }
+                        self.cache.written(Arc::new(cached), expected.is_none());
                     }
                     None => self.cache.forget(&row.id),
                 },
                 Write::Remove { id, .. } => self.cache.forget(&id),
+                Write::Audit(AuditWrite::Change(change)) => {
+                    if let Some(recorder) = &self.recorder {
+                        recorder.committed(change);
+                    }
+                }
                 Write::PutGrant(_)
                 | Write::RemoveGrant { .. }
                 | Write::PutUsage { .. }
-                | Write::ApiTokens { .. } => {}
+                | Write::ApiTokens { .. }
+                | Write::Audit(_) => {}
             }
         }
     }
@@ -75,20 +101,26 @@ impl Commit {
 
 impl Drop for Commit {
     fn drop(&mut self) {
-        for write in &self.writes {
+        for write in self.writes.drain(..) {
             match write {
                 Write::Put { row, .. } => self.cache.forget(&row.id),
-                Write::Remove { id, .. } => self.cache.forget(id),
+                Write::Remove { id, .. } => self.cache.forget(&id),
+                Write::Audit(AuditWrite::Change(change)) => {
+                    if let Some(recorder) = &self.recorder {
+                        recorder.doubtful(change);
+                    }
+                }
                 Write::PutGrant(_)
                 | Write::RemoveGrant { .. }
                 | Write::PutUsage { .. }
-                | Write::ApiTokens { .. } => {}
+                | Write::ApiTokens { .. }
+                | Write::Audit(_) => {}
             }
         }
     }
 }
 
-fn at_most(what: &'static str, length: usize, limit: usize) -> Result<(), Error> {
+pub(crate) fn at_most(what: &'static str, length: usize, limit: usize) -> Result<(), Error> {
     if length > limit { Err(Error::TooLong { what, limit }) } else { Ok(()) }
 }
 
@@ -115,6 +147,7 @@ fn check(write: &Write) -> Result<(), Error> {
             at_most("sealed usage", sealed.len(), MAX_SEALED)
         }
         Write::ApiTokens { put, .. } => put.iter().try_for_each(check_api_token),
+        Write::Audit(write) => write.check(),
         Write::RemoveGrant { .. } | Write::Remove { .. } => Ok(()),
     }
 }

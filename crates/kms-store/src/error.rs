@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-/// Why a read or a commit failed. Nothing of a failed commit was kept.
+/// Why a read or a commit failed. Nothing of a failed commit was kept, but where it says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -31,6 +31,9 @@ pub enum Error {
     /// The database does not answer now.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The connection was lost while a commit was made, and nobody knows whether it was.
+    #[error("the connection to the database was lost while it was told to change: {0}")]
+    Unknown(String),
     /// The database holds what this server cannot have written.
     #[error("the database is damaged: {0}; stop the server and restore a backup")]
     Corrupt(String),
@@ -42,6 +45,13 @@ pub enum Error {
         "the database is read-only; nothing was changed; check the file system and the file's permissions"
     )]
     ReadOnly,
+}
+
+impl Error {
+    /// Whether the same may succeed a moment later, and nothing has been changed.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::Unavailable(_) | Self::ReadOnly | Self::Full)
+    }
 }
 
 /// Why the store could not be opened.
@@ -56,6 +66,16 @@ pub enum OpenError {
         /// What is wrong.
         why: String,
         /// What to do.
+        mend: String,
+    },
+    /// A database server cannot be used.
+    #[error("database {host}: {why}; {mend}")]
+    Server {
+        /// The host or hosts.
+        host: String,
+        /// What is wrong.
+        why: String,
+        /// What to check.
         mend: String,
     },
     /// Another server has it open.

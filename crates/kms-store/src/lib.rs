@@ -4,50 +4,63 @@
 //! rights. It must not know HTTP, encodings or what a user may do.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+mod audit;
 mod backend;
 mod cache;
 mod commit;
 mod error;
+mod location;
 mod migrate;
 mod record;
+mod remote;
 
+pub use audit::{AuditChange, AuditEpoch, AuditHead, AuditRecorder, AuditWrite, MAX_AUDIT_LINE};
 pub use error::{Error, OpenError};
+pub use location::{Address, AddressError, Location, Password, Product};
 pub use record::{
     ApiToken, Cached, Condition, EVERYONE, Grant, IndexEntry, KeyringRow, MAX_INDEX_ENTRIES,
     MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS, MAX_SEALED, Row, Search, Write,
 };
+pub use remote::{Identity, Remote, Roots};
 
 use backend::{BACKENDS, Backend};
 use cache::Cache;
 use commit::Commit;
-
-/// Where the database is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Location {
-    /// `SQLite` in the file `kms.db` of this directory.
-    Directory(PathBuf),
-}
 
 /// How to open the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where the database is.
     pub location: Location,
+    /// How it is reached, if it is on a server.
+    pub remote: Remote,
     /// The most bytes of rows kept in memory.
     pub cache_bytes: usize,
     /// Whether it is opened beside a server that may be running: nothing is made, claimed or brought
-    /// up to date, and only [`Write::ApiTokens`] can be written.
+    /// up to date, and only [`Write::ApiTokens`] and records for the audit log can be written.
     pub beside: bool,
 }
+
+/// The usual room for rows in memory.
+const CACHE_BYTES: usize = 8 << 20;
 
 impl Config {
     /// `SQLite` in this directory, with a cache of 8 MiB.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
         let location = Location::Directory(path.into());
-        Self { location, cache_bytes: 8 << 20, beside: false }
+        Self { location, remote: Remote::default(), cache_bytes: CACHE_BYTES, beside: false }
+    }
+
+    /// A database on a server, with a cache of 8 MiB.
+    pub fn server(address: Address, remote: Remote) -> Self {
+        Self {
+            location: Location::Server(address),
+            remote,
+            cache_bytes: CACHE_BYTES,
+            beside: false,
+        }
     }
 
     /// The same, beside a server that may be running.
@@ -65,6 +78,7 @@ pub struct Store {
     backend: Arc<dyn Backend>,
     cache: Arc<Cache>,
     beside: bool,
+    recorder: Arc<OnceLock<Arc<dyn AuditRecorder>>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -76,7 +90,10 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens the database, makes it if it is not there, and brings its schema up to date.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        let cache = Arc::new(Cache::new(config.cache_bytes));
+        let cache = Arc::new(match config.location {
+            Location::Directory(_) => Cache::new(config.cache_bytes),
+            Location::Server(_) => Cache::shared(config.cache_bytes, config.remote.staleness),
+        });
         for kind in BACKENDS {
             if let Some(opening) = (kind.open)(&config, Arc::clone(&cache)) {
                 let backend = opening.await?;
@@ -85,7 +102,8 @@ impl Store {
                     database = backend.database_id(),
                     "store opened"
                 );
-                return Ok(Self { backend, cache, beside: config.beside });
+                let recorder = Arc::new(OnceLock::new());
+                return Ok(Self { backend, cache, beside: config.beside, recorder });
             }
         }
         Err(OpenError::Database {
@@ -100,17 +118,37 @@ impl Store {
         self.backend.database_id()
     }
 
-    /// The object if it is in memory, as the last answered commit left it.
+    /// The object if it is in memory, as the last answered commit left it, and may be used without
+    /// asking the database.
     pub fn cached(&self, id: &str) -> Option<Arc<Cached>> {
-        self.cache.get(id)
+        self.cache.fresh(id)
     }
 
     /// The object.
     pub async fn object(&self, id: &str) -> Result<Option<Arc<Cached>>, Error> {
-        match self.cache.get(id) {
+        match self.cache.fresh(id) {
             Some(row) => Ok(Some(row)),
             None => self.backend.object(id).await,
         }
+    }
+
+    /// The object that `user` is about to use. Where the database tells it in the same breath, also
+    /// what was granted on it to that user and to everyone, at the same moment, if somebody else
+    /// owns it; without that, grants are asked for by [`Store::grant`].
+    pub async fn used(
+        &self,
+        id: &str,
+        user: &str,
+    ) -> Result<Option<(Arc<Cached>, Option<Vec<Grant>>)>, Error> {
+        match self.cache.fresh(id) {
+            Some(row) => Ok(Some((row, None))),
+            None => self.backend.used(id, user).await,
+        }
+    }
+
+    /// What keeps the database from answering, as far as that is known without asking it.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.backend.trouble()
     }
 
     /// Makes all changes, durably, or none.
@@ -126,10 +164,18 @@ impl Store {
             return Ok(());
         }
         // The server keeps objects in memory and would not hear of it.
-        if self.beside && !writes.iter().all(|write| matches!(write, Write::ApiTokens { .. })) {
+        if self.beside && !writes.iter().all(is_for_beside) {
             return Err(beside());
         }
-        self.backend.commit(Commit::new(reads, writes, Arc::clone(&self.cache))?).await
+        let commit = Commit::new(reads, writes, Arc::clone(&self.cache))?;
+        self.backend.commit(commit.heard_by(self.recorder.get().cloned())).await
+    }
+
+    /// From now on `recorder` hears what becomes of records of changes. The first one stays.
+    pub fn set_audit_recorder(&self, recorder: Arc<dyn AuditRecorder>) {
+        if self.recorder.set(recorder).is_err() {
+            tracing::error!("the database has an audit log already");
+        }
     }
 
     /// A page of candidates, oldest first. Pages do not push other rows out of memory, and do not
@@ -184,6 +230,42 @@ impl Store {
         self.backend.api_tokens().await
     }
 
+    /// Records of changes that are not known to be in the log of `server`, from one to another epoch
+    /// and number, both included, in this order.
+    pub async fn audit_changes(
+        &self,
+        server: &str,
+        range: ((u64, u64), (u64, u64)),
+        limit: usize,
+    ) -> Result<Vec<AuditChange>, Error> {
+        self.backend.audit_changes(server, range, limit).await
+    }
+
+    /// The epochs of the log of `server`, oldest first.
+    pub async fn audit_epochs(&self, server: &str) -> Result<Vec<AuditEpoch>, Error> {
+        self.backend.audit_epochs(server).await
+    }
+
+    /// How far the log of `server` is known to be on the disk.
+    pub async fn audit_head(&self, server: &str) -> Result<Option<AuditHead>, Error> {
+        self.backend.audit_head(server).await
+    }
+
+    /// Lines of the log of `server` that are kept here, from a number on.
+    pub async fn audit_lines(
+        &self,
+        server: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+        self.backend.audit_lines(server, from, limit).await
+    }
+
+    /// The last of them.
+    pub async fn audit_last_line(&self, server: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.backend.audit_last_line(server).await
+    }
+
     /// Whether the identifier belonged to an object that was removed.
     pub async fn removed(&self, id: &str) -> Result<bool, Error> {
         self.backend.removed(id).await
@@ -216,6 +298,10 @@ impl Store {
     pub async fn close(&self) -> Result<(), Error> {
         self.backend.close().await
     }
+}
+
+fn is_for_beside(write: &Write) -> bool {
+    matches!(write, Write::ApiTokens { .. } | Write::Audit(AuditWrite::Change(_)))
 }
 
 fn beside() -> Error {

@@ -4,9 +4,11 @@
 
 use std::any::Any;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kmip::enumerations::{ObjectType, State};
+
+use crate::audit::AuditWrite;
 
 /// The longest identifier, user name and note, in bytes.
 pub const MAX_NAME: usize = 255;
@@ -18,6 +20,8 @@ pub const MAX_INDEX_ENTRIES: usize = 4096;
 pub const MAX_SEALED: usize = 128 << 20;
 /// The longest permissions list of a grant, in bytes.
 pub const MAX_PERMISSIONS: usize = 4096;
+/// How many bytes of a record's end tell it from any other: the tag of what sealed it.
+pub(crate) const STAMP: usize = 16;
 /// The user name that stands for everyone in a grant.
 pub const EVERYONE: &str = "*";
 
@@ -151,6 +155,8 @@ pub enum Write {
         /// The epoch that was read, and the one from now on.
         epoch: (u64, u64),
     },
+    /// Something of the audit log.
+    Audit(AuditWrite),
 }
 
 /// A data key under its protection.
@@ -219,8 +225,13 @@ pub struct Cached {
     pub seq: i64,
     /// The row.
     pub row: Row,
+    /// Its index entries in their stored form, where the database is shared: a change there has to
+    /// know what to take away.
+    pub(crate) indexed: Option<Box<[u8]>>,
     /// Whether the material is there but was not read.
     partial: bool,
+    /// When the database was last known to have this version: milliseconds of the cache's clock.
+    seen: AtomicU64,
     memo: OnceLock<Box<dyn Any + Send + Sync>>,
     /// Whether the row was used since the cache last looked for something to give up.
     used: AtomicBool,
@@ -229,12 +240,32 @@ pub struct Cached {
 impl Cached {
     /// A row without a memo.
     pub fn new(seq: i64, row: Row) -> Self {
-        Self { seq, row, partial: false, memo: OnceLock::new(), used: AtomicBool::new(false) }
+        Self {
+            seq,
+            row,
+            indexed: None,
+            partial: false,
+            seen: AtomicU64::new(0),
+            memo: OnceLock::new(),
+            used: AtomicBool::new(false),
+        }
+    }
+
+    /// The same with its index entries.
+    pub(crate) fn with_index(mut self, indexed: Box<[u8]>) -> Self {
+        self.indexed = Some(indexed);
+        self
     }
 
     /// A row whose material was not read, though it is there. It never goes into the cache.
     pub(crate) fn partial(seq: i64, row: Row) -> Self {
         Self { partial: true, ..Self::new(seq, row) }
+    }
+
+    /// The same without its material, which is there.
+    pub(crate) fn without_material(mut self) -> Self {
+        self.row.material = None;
+        Self { partial: true, ..self }
     }
 
     /// Whether the material, which is none here, was left out because it is large: it is no sign
@@ -256,6 +287,21 @@ impl Cached {
         self.memo.get_or_init(|| Box::new(value)).downcast_ref()
     }
 
+    /// What tells this version of the row from any other, even one of the same number.
+    pub(crate) fn stamp(&self) -> (u64, &[u8]) {
+        let record = self.row.record.as_slice();
+        (self.row.version, record.last_chunk::<STAMP>().map_or(record, |tail| tail.as_slice()))
+    }
+
+    /// The database has this version at a moment.
+    pub(crate) fn see(&self, moment: u64) {
+        self.seen.fetch_max(moment, Ordering::AcqRel);
+    }
+
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Acquire)
+    }
+
     /// Notes a use. A plain store is left out when the mark is there already, so that hot rows do
     /// not travel between the processors.
     pub(crate) fn touch(&self) {
@@ -271,7 +317,9 @@ impl Cached {
 
     /// What the row costs in memory, with room for what is remembered beside it.
     pub(crate) fn weight(&self) -> usize {
-        1024 + 4 * self.row.record.len() + self.row.material.as_ref().map_or(0, Vec::len)
+        1024 + 4 * self.row.record.len()
+            + self.row.material.as_ref().map_or(0, Vec::len)
+            + self.indexed.as_ref().map_or(0, |indexed| indexed.len())
     }
 }
 

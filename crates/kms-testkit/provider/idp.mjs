@@ -114,29 +114,32 @@ async function consent(ctx) {
   return grant;
 }
 
-// The one page of ours: who are you?
+// The one page of ours: who are you? Whoever is logged in already is asked whether that may go on,
+// as a program on the user's machine cannot prove that it is the one that it says.
 async function interaction(request, response) {
   const { uid, prompt } = await provider.interactionDetails(request, response);
-  if (request.method === 'GET') return page(response, 200, uid, '');
+  const asksWho = prompt.name === 'login';
+  if (request.method === 'GET') return page(response, 200, uid, asksWho, '');
   const fields = new URLSearchParams(await body(request));
   if (fields.has('cancel')) {
     const result = { error: 'access_denied', error_description: 'the user said no' };
     return provider.interactionFinished(request, response, result);
   }
   const name = fields.get('login')?.replace(/@example\.org$/, '');
-  if (prompt.name === 'login' && !USERS.has(name)) return page(response, 403, uid, 'Nobody of that name.');
-  const result = prompt.name === 'login' ? { login: { accountId: name } } : { consent: {} };
+  if (asksWho && !USERS.has(name)) return page(response, 403, uid, true, 'Nobody of that name.');
+  const result = { consent: {}, ...(asksWho && { login: { accountId: name } }) };
   return provider.interactionFinished(request, response, result, { mergeWithLastSubmission: true });
 }
 
-function page(response, status, uid, problem) {
+function page(response, status, uid, asksWho, problem) {
   response.writeHead(status, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' });
+  const title = asksWho ? 'Log in' : 'Go on?';
+  const field = asksWho ? '<label>E-mail <input name="login" type="email" autofocus></label>' : '';
   response.end(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Log in</title></head><body>
-<h1>Log in</h1><p role="alert">${problem}</p>
-<form method="post" action="/interaction/${uid}">
-<label>E-mail <input name="login" type="email" autofocus></label>
-<button type="submit">Log in</button> <button type="submit" name="cancel" value="yes">Cancel</button>
+<html lang="en"><head><meta charset="utf-8"><title>${title}</title></head><body>
+<h1>${title}</h1><p role="alert">${problem}</p>
+<form method="post" action="/interaction/${uid}">${field}
+<button type="submit">${title}</button> <button type="submit" name="cancel" value="yes">Cancel</button>
 </form></body></html>
 `);
 }

@@ -7,6 +7,7 @@
 
 pub mod browser;
 pub mod certificates;
+pub mod chromium;
 pub mod database;
 pub mod http;
 pub mod issuer;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use kms_testkit::chromium::Chromium;
 use kms_testkit::provider::{AUDIENCE, CLAIM, CLIENT, Provider};
 use serde_json::{Value, json};
 
@@ -110,4 +111,25 @@ fn keys_change_and_outlive_an_outage() {
     let user = provider.user_token("alice");
     assert_eq!(part(&user, 0)["kid"], json!(third));
     assert!(first != json!(second) && first != json!(third));
+}
+
+#[test]
+fn a_real_browser_gets_through_the_pages() {
+    let provider = Provider::start();
+    let browser = Chromium::start();
+    let device = || {
+        let fields = [("client_id", CLIENT), ("scope", "openid email"), ("resource", AUDIENCE)];
+        let asked = provider.post("/device/auth", &fields).json();
+        format!("{}device?user_code={}", provider.issuer(), asked["user_code"].as_str().unwrap())
+    };
+    browser.visit(&device());
+    browser.wait_for("Confirm Device");
+    browser.click("button[autofocus]");
+    browser.wait_for("Log in");
+    browser.fill_in("input[name=login]", "nobody@example.org");
+    browser.click("button[type=submit]");
+    browser.wait_for("Nobody of that name.");
+    browser.fill_in("input[name=login]", "alice@example.org");
+    browser.click("button[type=submit]");
+    browser.wait_for("successful");
 }

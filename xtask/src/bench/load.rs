@@ -73,17 +73,37 @@ pub(crate) struct Shape {
 /// Sends `requests` in turn, each connection from its own place in the list, and measures.
 pub(crate) fn run(server: &Server, requests: &[Vec<u8>], shape: Shape) -> Result<Measured> {
     warm(server.address, requests)?;
+    measure(server, shape, 200, |number| {
+        requests.iter().cycle().skip(number * 7 % requests.len().max(1))
+    })
+}
+
+/// Sends each of `requests` once at most, over all connections together, and measures; each must be
+/// answered with `status`.
+pub(crate) fn once(
+    server: &Server,
+    requests: &[Vec<u8>],
+    shape: Shape,
+    status: u16,
+) -> Result<Measured> {
+    measure(server, shape, status, |number| requests.iter().skip(number).step_by(shape.connections))
+}
+
+/// What each connection sends is `list` of its number.
+fn measure<'a, L: Iterator<Item = &'a Vec<u8>> + Send>(
+    server: &Server,
+    shape: Shape,
+    status: u16,
+    list: impl Fn(usize) -> L,
+) -> Result<Measured> {
     let stop = AtomicBool::new(false);
     let mut measured = Measured::default();
     std::thread::scope(|scope| -> Result<()> {
         let mut threads = Vec::new();
         for number in 0..shape.connections {
             let mut connection = Connection::open(server.address)?;
-            let stop = &stop;
-            threads.push(scope.spawn(move || {
-                let list = requests.iter().cycle().skip(number * 7 % requests.len().max(1));
-                drive(&mut connection, list, &shape, stop)
-            }));
+            let (stop, list) = (&stop, list(number));
+            threads.push(scope.spawn(move || drive(&mut connection, list, &shape, status, stop)));
         }
         let before = server.usage()?;
         let begun = Instant::now();
@@ -123,6 +143,7 @@ fn drive<'a>(
     connection: &mut Connection,
     requests: impl Iterator<Item = &'a Vec<u8>>,
     shape: &Shape,
+    status: u16,
     stop: &AtomicBool,
 ) -> Result<Vec<f32>> {
     let mut latencies = Vec::with_capacity(1 << 16);
@@ -140,7 +161,7 @@ fn drive<'a>(
         // Under a given rate a late request counts from when it was due, not from when it left.
         let begun = if pace.is_some() { due } else { Instant::now() };
         let answer = connection.exchange(request).context("under load")?;
-        if answer.status != 200 {
+        if answer.status != status {
             bail!("answered {} under load", answer.status);
         }
         #[expect(clippy::cast_possible_truncation, reason = "a latency needs no more digits")]

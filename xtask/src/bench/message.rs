@@ -75,7 +75,20 @@ pub(crate) fn create(name: Option<&str>, batch_id: Option<u32>) -> Vec<u8> {
         let value = [text(0x42_0055, name), enumeration(0x42_0054, 1)].concat();
         attributes.extend(structure(0x42_0053, &value));
     }
-    let payload = [enumeration(0x42_0057, 2), structure(0x42_0125, &attributes)].concat();
+    create_with(&attributes, batch_id)
+}
+
+/// The same with a key that may be used at once.
+pub(crate) fn create_active(batch_id: u32) -> Vec<u8> {
+    let mut attributes = date_time(0x42_0001, 1_700_000_000);
+    attributes.extend(enumeration(0x42_0028, 3));
+    attributes.extend(integer(0x42_002A, 256));
+    attributes.extend(integer(0x42_002C, 12));
+    create_with(&attributes, Some(batch_id))
+}
+
+fn create_with(attributes: &[u8], batch_id: Option<u32>) -> Vec<u8> {
+    let payload = [enumeration(0x42_0057, 2), structure(0x42_0125, attributes)].concat();
     item(0x01, batch_id, &payload)
 }
 
@@ -129,6 +142,10 @@ fn integer(tag: u32, value: u32) -> Vec<u8> {
 
 fn enumeration(tag: u32, value: u32) -> Vec<u8> {
     padded(tag, 5, &value.to_be_bytes())
+}
+
+fn date_time(tag: u32, seconds: u64) -> Vec<u8> {
+    padded(tag, 9, &seconds.to_be_bytes())
 }
 
 fn text(tag: u32, value: &str) -> Vec<u8> {

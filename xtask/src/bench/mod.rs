@@ -3,10 +3,12 @@
 //! accounts to the server; everything is written to `bench/results`.
 
 mod bare;
+mod callers;
 mod load;
 mod message;
 mod report;
 mod rows;
+mod shares;
 mod special;
 
 use std::path::PathBuf;
@@ -16,6 +18,9 @@ use anyhow::Result;
 
 use crate::server::Server;
 use crate::{places, run};
+
+/// The variables of a server under measurement: what a row does not measure is off.
+pub(crate) const QUIET: &[(&str, &str)] = &[("KMS_AUDIT", "off")];
 
 /// What is measured and how long.
 pub(crate) struct Plan {
@@ -40,6 +45,7 @@ pub(crate) struct Programs {
     pub(crate) server: PathBuf,
     pub(crate) echo: PathBuf,
     pub(crate) bare: PathBuf,
+    pub(crate) lab: PathBuf,
 }
 
 /// A line of the report.
@@ -72,6 +78,11 @@ impl Plan {
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|word| name.to_lowercase().contains(word))
     }
+
+    /// Whether one of them is wanted.
+    pub(crate) fn wants_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.wants(name))
+    }
 }
 
 pub(crate) fn task(arguments: &[String]) -> Result<bool> {
@@ -83,10 +94,15 @@ pub(crate) fn task(arguments: &[String]) -> Result<bool> {
     let data = scratch.join("small");
     std::fs::create_dir_all(&data)?;
     {
-        let server = Server::start(&programs.server, &data)?;
+        let server = Server::start(&programs.server, &data, QUIET)?;
         lines.extend(rows::measure(&plan, &server, &echo)?);
         lines.extend(special::beside_generation(&plan, &server)?);
         lines.extend(special::against_bare(&plan, &server, &echo, &programs.bare)?);
+        if plan.wants_any(callers::NAMES) || plan.wants_any(shares::NAMES) {
+            let mut callers = callers::Callers::start(&programs, &scratch)?;
+            lines.extend(callers::measure(&plan, &server, &echo, &mut callers)?);
+            lines.extend(shares::measure(&plan, &mut callers)?);
+        }
     }
     lines.extend(special::memory_and_start(&plan, &programs, &scratch)?);
     lines.extend(special::large(&plan, &programs, &echo, &scratch)?);
@@ -110,9 +126,11 @@ fn build() -> Result<Programs> {
         "--examples",
     ]))?;
     run::must(&mut run::cargo(["build", "--release", "-p", "kms-crypto", "--example", "bare"]))?;
+    run::must(&mut run::cargo(["build", "--release", "-p", "kms-lab"]))?;
     Ok(Programs {
         server: places::program("release", "kms-server"),
         echo: places::program("release/examples", "echo"),
         bare: places::program("release/examples", "bare"),
+        lab: places::program("release", "kms-lab"),
     })
 }

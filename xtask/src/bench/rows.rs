@@ -155,7 +155,7 @@ fn decrypt_binary(id: &str, encrypted: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// For each request one to the echo with the same body, whose answer has the size of the real one.
-fn echoes(server: &Server, requests: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+pub(crate) fn echoes(server: &Server, requests: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
     let mut echoes = Vec::new();
     for request in requests {
         let size = exchange(server, request)?.len();

@@ -9,12 +9,19 @@ use anyhow::{Context, Result, bail};
 
 use super::load::{self, Shape, count};
 use super::rows::{self, Row};
-use super::{Line, Plan, Programs, bare, message};
+use super::{Line, Plan, Programs, QUIET, bare, message};
 use crate::http::{self, Connection};
 use crate::run;
 use crate::server::Server;
 
-fn line(name: &str, target: &str, result: String, met: bool, figures: &[(&str, f64)]) -> Line {
+/// A line of the report, printed at once.
+pub(crate) fn line(
+    name: &str,
+    target: &str,
+    result: String,
+    met: bool,
+    figures: &[(&str, f64)],
+) -> Line {
     println!("{name:<44} {result}");
     let figures = figures.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
     let (name, target) = (name.to_owned(), target.to_owned());
@@ -191,7 +198,7 @@ pub(crate) fn memory_and_start(
     for number in 0..7 {
         let data = scratch.join(format!("empty-{number}"));
         std::fs::create_dir_all(&data)?;
-        let server = Server::start(&programs.server, &data)?;
+        let server = Server::start(&programs.server, &data, QUIET)?;
         starts.push(server.started.as_secs_f64() * 1e3);
         server.stop()?;
     }
@@ -209,7 +216,7 @@ pub(crate) fn memory_and_start(
 
     let data = scratch.join("memory");
     std::fs::create_dir_all(&data)?;
-    let server = Server::start(&programs.server, &data)?;
+    let server = Server::start(&programs.server, &data, QUIET)?;
     std::thread::sleep(Duration::from_secs(1));
     let idle = server.memory()?;
     lines.push(line(
@@ -246,10 +253,10 @@ pub(crate) fn large(
     }
     let data = scratch.join("large");
     std::fs::create_dir_all(&data)?;
-    let server = Server::start(&programs.server, &data)?;
+    let server = Server::start(&programs.server, &data, QUIET)?;
     fill(&server, plan.objects)?;
     server.stop()?;
-    let server = Server::start(&programs.server, &data)?;
+    let server = Server::start(&programs.server, &data, QUIET)?;
     let objects = plan.objects;
     let start = server.started.as_secs_f64() * 1e3;
     let name = format!("Start to first answer, {objects} objects");

@@ -67,7 +67,7 @@ impl World {
         .unwrap();
         let mut body = Vec::new();
         Body::begin(&mut body, 0)
-            .text("operation", "Start")
+            .text("log", "Start")
             .number("epoch", epoch)
             .hex("previous", &previous.mac);
         log.append(&body);
@@ -76,7 +76,9 @@ impl World {
 
     /// Ends an epoch in order.
     fn stop(&mut self, log: &Log) {
-        let ticket = append(log, "Stop");
+        let mut body = Vec::new();
+        Body::begin(&mut body, 0).text("log", "Stop");
+        let ticket = log.append(&body);
         flush(log, ticket).unwrap();
         self.note_head(log);
     }

@@ -88,7 +88,7 @@ fn at(seq: u64) -> Option<u64> {
 /// The number of the record that begins an epoch.
 fn start(parts: &Parts, epoch: usize) -> u64 {
     let lines = parts.concat();
-    let is_start = |line: &&String| line.contains("\"operation\":\"Start\"");
+    let is_start = |line: &&String| line.contains("\"log\":\"Start\"");
     let line = lines.iter().filter(is_start).nth(epoch - 1).unwrap();
     serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_u64().unwrap()
 }

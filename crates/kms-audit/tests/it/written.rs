@@ -70,7 +70,7 @@ fn files_are_ended_at_their_size_and_are_ours_alone() {
         let first: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         assert_eq!(name, format!("audit-5e7f-000001-{:012}.jsonl", first["seq"].as_u64().unwrap()));
-        assert!(["Start", "Continue"].contains(&first["operation"].as_str().unwrap()));
+        assert!(["Start", "Continue"].contains(&first["log"].as_str().unwrap()));
     }
     assert_eq!(world.verify().unwrap().records, lines.concat().len() as u64);
 }

@@ -15,8 +15,9 @@ pub(super) struct Activate;
 impl Operation for Activate {
     type Request = ActivateRequest;
     type Response = ActivateResponse;
+    const NEEDS: Needs = Needs::Owner;
     const ROLES: &'static [Row] =
-        &[Row::new(Role::Subject, Needs::Owner).states(&[State::PreActive])];
+        &[Row::new(Role::Subject, Self::NEEDS).states(&[State::PreActive])];
 
     async fn targets(
         context: &mut Context<'_>,

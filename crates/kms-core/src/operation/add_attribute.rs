@@ -17,6 +17,7 @@ pub(super) const WRITE_ATTRIBUTES: &[Row] =
 impl Operation for AddAttribute {
     type Request = AddAttributeRequest;
     type Response = AddAttributeResponse;
+    const NEEDS: Needs = Needs::Owner;
     const ROLES: &'static [Row] = WRITE_ATTRIBUTES;
 
     async fn targets(

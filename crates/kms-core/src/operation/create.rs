@@ -17,7 +17,7 @@ use kms_crypto::secret::Secret;
 
 use super::get::opened;
 use super::{Operation, Target};
-use crate::access::{ACTIVE, Grants, KEYS, Needs, Permission, Role, Row, Window, role};
+use crate::access::{ACTIVE, Grants, KEYS, Makes, Needs, Permission, Role, Row, Window, role};
 use crate::attribute_rules::{Origin, STORED_IN, admit, take_chosen_id};
 use crate::context::{Context, new_id};
 use crate::deliver::WrappingKey;
@@ -40,11 +40,12 @@ const QUANTUM_SAFE_BITS: i32 = 256;
 impl Operation for Create {
     type Request = CreateRequest;
     type Response = CreateResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Create);
     const ROLES: &'static [Row] = &[Row::new(Role::WrappingKey, Needs::Grant(Permission::Encrypt))
         .states(ACTIVE)
         .usage(CryptographicUsageMask::WrapKey, Window::Protect)
         .types(KEYS)];
-    const CREATES: bool = true;
+    const MAKES: Makes = Makes::Objects;
 
     async fn targets(context: &mut Context<'_>, request: &CreateRequest) -> Result<Vec<Target>> {
         let wrapping = request.attributes.vendor(TAG_VENDOR, WRAPPING_KEY_ATTRIBUTE);

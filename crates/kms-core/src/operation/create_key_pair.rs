@@ -7,7 +7,7 @@ use kmip::operation::{CreateKeyPairRequest, CreateKeyPairResponse, ProtectionSto
 
 use super::create::{forget_form, link, note_generated, store_in};
 use super::{Operation, Target};
-use crate::access::{Grants, Row};
+use crate::access::{Grants, Makes, Needs, Permission, Row};
 use crate::attribute_rules::{Origin, admit, check_count, take_chosen_id};
 use crate::context::{Context, new_id};
 use crate::error::{Error, Result};
@@ -23,8 +23,9 @@ const PUBLIC_SUFFIX: &str = "_pk";
 impl Operation for CreateKeyPair {
     type Request = CreateKeyPairRequest;
     type Response = CreateKeyPairResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Create);
     const ROLES: &'static [Row] = &[];
-    const CREATES: bool = true;
+    const MAKES: Makes = Makes::Objects;
 
     async fn targets(_: &mut Context<'_>, _: &CreateKeyPairRequest) -> Result<Vec<Target>> {
         Ok(Vec::new())

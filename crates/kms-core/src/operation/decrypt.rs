@@ -26,8 +26,9 @@ type Subject = Authorized<Decrypt, role::Subject>;
 impl Operation for Decrypt {
     type Request = DecryptRequest;
     type Response = DecryptResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Decrypt);
     const ROLES: &'static [Row] = &[
-        Row::new(Role::Subject, Needs::Grant(Permission::Decrypt))
+        Row::new(Role::Subject, Self::NEEDS)
             .states(PROCESS)
             .usage(CryptographicUsageMask::Decrypt, Window::Process)
             .types(KEYS),

@@ -8,7 +8,7 @@ use kmip::operation::{DeleteAttributeRequest, DeleteAttributeResponse};
 use super::add_attribute::WRITE_ATTRIBUTES;
 use super::modify_attribute::index;
 use super::{Operation, Target, subject};
-use crate::access::{Grants, Row, role};
+use crate::access::{Grants, Needs, Row, role};
 use crate::attribute_rules::{self, Which};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -19,6 +19,7 @@ pub(super) struct DeleteAttribute;
 impl Operation for DeleteAttribute {
     type Request = DeleteAttributeRequest;
     type Response = DeleteAttributeResponse;
+    const NEEDS: Needs = Needs::Owner;
     const ROLES: &'static [Row] = WRITE_ATTRIBUTES;
 
     async fn targets(

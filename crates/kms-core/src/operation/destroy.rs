@@ -16,14 +16,14 @@ use crate::object::Object;
 
 pub(super) struct Destroy;
 
-const NEEDS: Needs = Needs::Grant(Permission::Destroy);
 
 impl Operation for Destroy {
     type Request = DestroyRequest;
     type Response = DestroyResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Destroy);
     const ROLES: &'static [Row] = &[
-        Row::new(Role::Subject, NEEDS).states(ANY_STATE),
-        Row::new(Role::PairHalf, NEEDS).states(ALIVE).optional(),
+        Row::new(Role::Subject, Self::NEEDS).states(ANY_STATE),
+        Row::new(Role::PairHalf, Self::NEEDS).states(ALIVE).optional(),
     ];
 
     async fn targets(context: &mut Context<'_>, request: &DestroyRequest) -> Result<Vec<Target>> {

@@ -5,7 +5,7 @@ use kmip::message::ProtocolVersion;
 use kmip::operation::{DiscoverVersionsRequest, DiscoverVersionsResponse};
 
 use super::{Operation, Target};
-use crate::access::{Grants, Row};
+use crate::access::{Grants, Needs, Row};
 use crate::context::Context;
 use crate::error::Result;
 
@@ -14,6 +14,7 @@ pub(super) struct DiscoverVersions;
 impl Operation for DiscoverVersions {
     type Request = DiscoverVersionsRequest;
     type Response = DiscoverVersionsResponse;
+    const NEEDS: Needs = Needs::Anyone;
     const ROLES: &'static [Row] = &[];
     const WRITES: bool = false;
 

@@ -42,8 +42,9 @@ pub(super) struct Keys<O> {
 impl Operation for Encrypt {
     type Request = EncryptRequest;
     type Response = EncryptResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Encrypt);
     const ROLES: &'static [Row] = &[
-        Row::new(Role::Subject, Needs::Grant(Permission::Encrypt))
+        Row::new(Role::Subject, Self::NEEDS)
             .states(ACTIVE)
             .usage(CryptographicUsageMask::Encrypt, Window::Protect)
             .types(KEYS),

@@ -4,7 +4,7 @@ use kmip::operation::{ExportRequest, ExportResponse};
 
 use super::get::{TAKE_OUT, opened, targets};
 use super::{Operation, Target};
-use crate::access::{Grants, Row, role};
+use crate::access::{Grants, Needs, Permission, Row, role};
 use crate::context::Context;
 use crate::deliver::{Wanted, deliver};
 use crate::error::Result;
@@ -15,6 +15,7 @@ pub(super) struct Export;
 impl Operation for Export {
     type Request = ExportRequest;
     type Response = ExportResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Get);
     const ROLES: &'static [Row] = TAKE_OUT;
     const WRITES: bool = false;
 

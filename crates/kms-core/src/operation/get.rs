@@ -32,6 +32,7 @@ pub(super) const TAKE_OUT: &[Row] = &[
 impl Operation for Get {
     type Request = GetRequest;
     type Response = GetResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Get);
     const ROLES: &'static [Row] = TAKE_OUT;
 
     async fn targets(context: &mut Context<'_>, request: &GetRequest) -> Result<Vec<Target>> {

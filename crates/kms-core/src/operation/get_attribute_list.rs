@@ -5,7 +5,7 @@ use kmip::operation::{GetAttributeListRequest, GetAttributeListResponse};
 
 use super::get_attributes::READ_ATTRIBUTES;
 use super::{Operation, Target, subject};
-use crate::access::{Grants, Row, role};
+use crate::access::{Grants, Needs, Row, role};
 use crate::attribute_rules::view;
 use crate::context::Context;
 use crate::error::Result;
@@ -15,6 +15,7 @@ pub(super) struct GetAttributeList;
 impl Operation for GetAttributeList {
     type Request = GetAttributeListRequest;
     type Response = GetAttributeListResponse;
+    const NEEDS: Needs = Needs::AnyGrant;
     const ROLES: &'static [Row] = READ_ATTRIBUTES;
     const WRITES: bool = false;
 

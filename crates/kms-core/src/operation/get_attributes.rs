@@ -4,7 +4,7 @@ use kmip::attribute::AttributeName;
 use kmip::operation::{GetAttributesRequest, GetAttributesResponse};
 
 use super::{Operation, Target, subject};
-use crate::access::{ANY_STATE, Grants, Needs, Permission, Role, Row, role};
+use crate::access::{ANY_STATE, Grants, Needs, Role, Row, role};
 use crate::attribute_rules::{OWN_VENDOR, chosen, meant, owner_attribute};
 use crate::context::Context;
 use crate::error::Result;
@@ -12,13 +12,14 @@ use crate::usage;
 
 pub(super) struct GetAttributes;
 
-/// Finding an object and reading what is said about it are one right.
+/// Whoever may do anything with an object may read what is said about it.
 pub(super) const READ_ATTRIBUTES: &[Row] =
-    &[Row::new(Role::Subject, Needs::Grant(Permission::Locate)).states(ANY_STATE)];
+    &[Row::new(Role::Subject, Needs::AnyGrant).states(ANY_STATE)];
 
 impl Operation for GetAttributes {
     type Request = GetAttributesRequest;
     type Response = GetAttributesResponse;
+    const NEEDS: Needs = Needs::AnyGrant;
     const ROLES: &'static [Row] = READ_ATTRIBUTES;
     const WRITES: bool = false;
 

@@ -8,7 +8,7 @@ use kmip::operation::{ImportRequest, ImportResponse};
 use super::get::opened;
 use super::{Operation, Target};
 use crate::access::{
-    ANY_STATE, Grants, KEYS, Needs, PROCESS, Permission, Role, Row, Window, role,
+    ANY_STATE, Grants, KEYS, Makes, Needs, PROCESS, Permission, Role, Row, Window, role,
 };
 use crate::attribute_rules::{Origin, admit, take_chosen_id};
 use crate::context::{Context, check_chosen_id, new_id, refused_id};
@@ -16,6 +16,7 @@ use crate::deliver::{WrappingKey, unwrap};
 use crate::error::{Error, Result};
 use crate::material::new_object;
 use crate::mechanism;
+use crate::policy;
 use crate::unit::from_store;
 
 pub(super) struct Import;
@@ -23,15 +24,16 @@ pub(super) struct Import;
 impl Operation for Import {
     type Request = ImportRequest;
     type Response = ImportResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Import);
     const ROLES: &'static [Row] = &[
         // The object that is replaced, where there is one.
-        Row::new(Role::Subject, Needs::Grant(Permission::Import)).states(ANY_STATE).optional(),
+        Row::new(Role::Subject, Self::NEEDS).states(ANY_STATE).optional(),
         Row::new(Role::UnwrappingKey, Needs::Grant(Permission::Decrypt))
             .states(PROCESS)
             .usage(CryptographicUsageMask::UnwrapKey, Window::Process)
             .types(KEYS),
     ];
-    const CREATES: bool = true;
+    const MAKES: Makes = Makes::UnlessReplaced;
 
     async fn targets(context: &mut Context<'_>, request: &ImportRequest) -> Result<Vec<Target>> {
         let mut targets = Vec::new();
@@ -49,6 +51,8 @@ impl Operation for Import {
         }
         if request.replace_existing == Some(true) {
             check_reusable(context, &request.unique_identifier).await?;
+        } else {
+            policy::may_create(context).await?;
         }
         Ok(targets)
     }
@@ -105,10 +109,13 @@ impl Operation for Import {
 /// Refuses an identifier that cannot be had before the object is looked at, as one that another
 /// owns is refused: the answer to a malformed object must not tell the two apart.
 async fn check_reusable(context: &mut Context<'_>, id: &str) -> Result<()> {
-    if id.is_empty() {
+    if !id.is_empty() && context.unit.object(id).await?.is_some() {
         return Ok(());
     }
-    if context.unit.object(id).await?.is_some() {
+    context.veil.draw();
+    // What is not there is made.
+    policy::may_create(context).await?;
+    if id.is_empty() {
         return Ok(());
     }
     check_chosen_id(id)?;

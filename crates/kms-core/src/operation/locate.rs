@@ -18,6 +18,7 @@ const FOUND: Row = Row::new(Role::Subject, Needs::Grant(Permission::Locate)).sta
 impl Operation for Locate {
     type Request = LocateRequest;
     type Response = LocateResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Locate);
     const ROLES: &'static [Row] = &[FOUND];
     const WRITES: bool = false;
 

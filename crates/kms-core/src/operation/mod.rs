@@ -8,7 +8,7 @@ use kmip::identifier::UniqueIdentifier;
 use kmip::object::{KeyMaterial, KeyValue, Object};
 use kmip::operation::{Request, Response};
 
-use crate::access::{self, Grants, Role, Row};
+use crate::access::{self, Grants, Makes, Needs, OperationRow, Role, Row};
 use crate::context::Context;
 use crate::error::Result;
 use crate::policy;
@@ -49,10 +49,13 @@ pub(crate) trait Operation: Sized {
     type Request: Clone + Send + Sync;
     /// What is answered.
     type Response: Send;
+    /// Who may; where an object is its subject, the same as in that role.
+    const NEEDS: Needs;
     /// What each role asks of caller and object.
     const ROLES: &'static [Row];
-    /// Whether it makes objects, which policy may keep to some users.
-    const CREATES: bool = false;
+    /// Whether it makes objects, which policy may keep to some users. One that makes them
+    /// sometimes asks policy itself.
+    const MAKES: Makes = Makes::Nothing;
     /// Whether it writes, so that it is tried again when another request came between.
     const WRITES: bool = true;
 
@@ -70,10 +73,20 @@ pub(crate) trait Operation: Sized {
     ) -> impl Future<Output = Result<Self::Response>> + Send;
 }
 
-/// The way of every request: policy, access, handler.
+/// The way of every request: policy, access, handler. An answer that must not tell whether an object
+/// exists leaves behind a veil.
 async fn run<O: Operation>(context: &mut Context<'_>, request: O::Request) -> Result<O::Response> {
-    if O::CREATES {
-        policy::may_create(context)?;
+    let result = admitted::<O>(context, request).await;
+    context.veil.lift().await;
+    result
+}
+
+async fn admitted<O: Operation>(
+    context: &mut Context<'_>,
+    request: O::Request,
+) -> Result<O::Response> {
+    if O::MAKES == Makes::Objects {
+        policy::may_create(context).await?;
     }
     let objects = access::authorize::<O>(context, &request).await?;
     O::run(context, objects, request).await
@@ -101,9 +114,13 @@ macro_rules! handlers {
             }
         }
 
-        /// Every operation with its rows, by name: for the reference page and the access matrix.
-        pub const ACCESS: &[(&str, &[Row])] =
-            &[$((stringify!($name), <$module::$name as Operation>::ROLES),)*];
+        /// Every operation with its rows: for the reference page and the access matrix.
+        pub const ACCESS: &[OperationRow] = &[$(OperationRow {
+            name: stringify!($name),
+            needs: <$module::$name as Operation>::NEEDS,
+            makes: <$module::$name as Operation>::MAKES,
+            roles: <$module::$name as Operation>::ROLES,
+        },)*];
     };
 }
 
@@ -192,6 +209,19 @@ mod tests {
     use kmip::operation::RegisterRequest;
 
     use super::*;
+
+    #[test]
+    fn who_may_is_said_once() {
+        for row in ACCESS {
+            let subjects = row.roles.iter().filter(|it| it.role == Role::Subject);
+            for subject in subjects {
+                assert_eq!(subject.needs, row.needs, "{}", row.name);
+            }
+            // An operation that is anyone's touches no object.
+            assert!(row.needs != Needs::Anyone || row.roles.is_empty(), "{}", row.name);
+            assert!(row.roles.iter().all(|it| it.needs != Needs::Anyone), "{}", row.name);
+        }
+    }
 
     #[test]
     fn only_large_objects_are_not_copied_to_be_tried_again() {

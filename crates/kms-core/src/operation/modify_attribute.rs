@@ -5,7 +5,7 @@ use kmip::operation::{ModifyAttributeRequest, ModifyAttributeResponse};
 
 use super::add_attribute::WRITE_ATTRIBUTES;
 use super::{Operation, Target, subject};
-use crate::access::{Grants, Row, role};
+use crate::access::{Grants, Needs, Row, role};
 use crate::attribute_rules::{self, Which};
 use crate::context::Context;
 use crate::error::Result;
@@ -16,6 +16,7 @@ pub(super) struct ModifyAttribute;
 impl Operation for ModifyAttribute {
     type Request = ModifyAttributeRequest;
     type Response = ModifyAttributeResponse;
+    const NEEDS: Needs = Needs::Owner;
     const ROLES: &'static [Row] = WRITE_ATTRIBUTES;
 
     async fn targets(

@@ -10,7 +10,7 @@ use kmip::operation::{
 };
 
 use super::{Operation, Target};
-use crate::access::{ANY_TYPE, Grants, Row};
+use crate::access::{ANY_TYPE, Grants, Needs, Row};
 use crate::context::Context;
 use crate::error::Result;
 use crate::mechanism;
@@ -23,6 +23,7 @@ const VENDOR: &str = "Open KMS";
 impl Operation for Query {
     type Request = QueryRequest;
     type Response = QueryResponse;
+    const NEEDS: Needs = Needs::Anyone;
     const ROLES: &'static [Row] = &[];
     const WRITES: bool = false;
 

@@ -4,7 +4,7 @@ use kmip::enumerations::ResultReason;
 use kmip::operation::{RegisterRequest, RegisterResponse};
 
 use super::{Operation, Target};
-use crate::access::{Grants, Row};
+use crate::access::{Grants, Makes, Needs, Permission, Row};
 use crate::attribute_rules::{Origin, admit, take_chosen_id};
 use crate::context::{Context, new_id};
 use crate::error::{Error, Result};
@@ -15,8 +15,9 @@ pub(super) struct Register;
 impl Operation for Register {
     type Request = RegisterRequest;
     type Response = RegisterResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Create);
     const ROLES: &'static [Row] = &[];
-    const CREATES: bool = true;
+    const MAKES: Makes = Makes::Objects;
 
     async fn targets(_: &mut Context<'_>, _: &RegisterRequest) -> Result<Vec<Target>> {
         Ok(Vec::new())

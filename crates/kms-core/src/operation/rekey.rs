@@ -9,7 +9,7 @@ use kmip::wire::{DateTime, Interval};
 
 use super::create::{forget_form, link, note_generated, store_in, symmetric_key};
 use super::{Operation, Target, subject};
-use crate::access::{Grants, Needs, Permission, Role, Row, role};
+use crate::access::{Grants, Makes, Needs, Permission, Role, Row, role};
 use crate::attribute_rules::{self, Origin, admit, take_chosen_id};
 use crate::context::{Context, new_id};
 use crate::error::{Error, Result};
@@ -47,10 +47,11 @@ const NOT_COPIED: &[Kind] = &[
 impl Operation for Rekey {
     type Request = RekeyRequest;
     type Response = RekeyResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Rekey);
     const ROLES: &'static [Row] =
-        &[Row::new(Role::Subject, Needs::Grant(Permission::Rekey))
+        &[Row::new(Role::Subject, Self::NEEDS)
             .types(&[ObjectType::SymmetricKey])];
-    const CREATES: bool = true;
+    const MAKES: Makes = Makes::Objects;
 
     async fn targets(context: &mut Context<'_>, request: &RekeyRequest) -> Result<Vec<Target>> {
         subject(context, request.unique_identifier.as_ref()).await

@@ -8,7 +8,7 @@ use super::create::{forget_form, link, store_in};
 use super::create_key_pair::{Half, insert_pair, kind_of, merged, name_halves};
 use super::rekey::{check_replaceable, retire, successor};
 use super::{Operation, Target};
-use crate::access::{Authorized, Grants, Needs, Permission, Role, Row, role};
+use crate::access::{Authorized, Grants, Makes, Needs, Permission, Role, Row, role};
 use crate::attribute_rules::{Origin, admit, take_chosen_id};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -17,16 +17,16 @@ use crate::object::Object;
 
 pub(super) struct RekeyKeyPair;
 
-const NEEDS: Needs = Needs::Grant(Permission::Rekey);
 
 impl Operation for RekeyKeyPair {
     type Request = RekeyKeyPairRequest;
     type Response = RekeyKeyPairResponse;
+    const NEEDS: Needs = Needs::Grant(Permission::Rekey);
     const ROLES: &'static [Row] = &[
-        Row::new(Role::Subject, NEEDS).types(&[ObjectType::PrivateKey]),
-        Row::new(Role::PairHalf, NEEDS).types(&[ObjectType::PublicKey]),
+        Row::new(Role::Subject, Self::NEEDS).types(&[ObjectType::PrivateKey]),
+        Row::new(Role::PairHalf, Self::NEEDS).types(&[ObjectType::PublicKey]),
     ];
-    const CREATES: bool = true;
+    const MAKES: Makes = Makes::Objects;
 
     async fn targets(
         context: &mut Context<'_>,

@@ -14,15 +14,15 @@ use crate::object::Object;
 
 pub(super) struct Revoke;
 
-const NEEDS: Needs = Needs::Grant(Permission::Revoke);
 
 impl Operation for Revoke {
     type Request = RevokeRequest;
     type Response = RevokeResponse;
     // Which states depends on the reason; `lifecycle` knows.
+    const NEEDS: Needs = Needs::Grant(Permission::Revoke);
     const ROLES: &'static [Row] = &[
-        Row::new(Role::Subject, NEEDS).states(ANY_STATE),
-        Row::new(Role::PairHalf, NEEDS).states(&[State::PreActive, State::Active]).optional(),
+        Row::new(Role::Subject, Self::NEEDS).states(ANY_STATE),
+        Row::new(Role::PairHalf, Self::NEEDS).states(&[State::PreActive, State::Active]).optional(),
     ];
 
     async fn targets(context: &mut Context<'_>, request: &RevokeRequest) -> Result<Vec<Target>> {

@@ -4,7 +4,7 @@ use kmip::operation::{SetAttributeRequest, SetAttributeResponse};
 
 use super::add_attribute::WRITE_ATTRIBUTES;
 use super::{Operation, Target, subject};
-use crate::access::{Grants, Row, role};
+use crate::access::{Grants, Needs, Row, role};
 use crate::attribute_rules;
 use crate::context::Context;
 use crate::error::Result;
@@ -15,6 +15,7 @@ pub(super) struct SetAttribute;
 impl Operation for SetAttribute {
     type Request = SetAttributeRequest;
     type Response = SetAttributeResponse;
+    const NEEDS: Needs = Needs::Owner;
     const ROLES: &'static [Row] = WRITE_ATTRIBUTES;
 
     async fn targets(

@@ -7,9 +7,12 @@
 )]
 
 mod access;
+mod api_tokens;
 mod batches;
 mod creation;
+mod creators;
 mod cryptography;
+mod grants;
 mod lifecycle;
 mod limits;
 mod registered;
@@ -36,6 +39,7 @@ pub(crate) struct World {
     pub(crate) service: Service,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) directory: TempDir,
+    policy: Policy,
 }
 
 impl World {
@@ -44,22 +48,26 @@ impl World {
     }
 
     pub(crate) async fn open(directory: TempDir) -> Self {
+        Self::under(directory, Policy::default()).await
+    }
+
+    pub(crate) async fn under(directory: TempDir, policy: Policy) -> Self {
         let store = Store::open(Config::directory(directory.path())).await.unwrap();
         let clock = Arc::new(ManualClock::new(START));
         let sealer = kms_seal::Clear;
         let clock_of_service: Arc<dyn kms_core::Clock> = Arc::clone(&clock) as _;
         let service =
-            Service::open(store, &sealer, Policy::default(), clock_of_service).await.unwrap();
-        Self { service, clock, directory }
+            Service::open(store, &sealer, policy.clone(), clock_of_service).await.unwrap();
+        Self { service, clock, directory, policy }
     }
 
     /// Ends the service and opens the database again, after `change` was made to it.
     pub(crate) async fn reopen(self, change: impl FnOnce(&rusqlite::Connection)) -> Self {
-        let Self { service, directory, .. } = self;
+        let Self { service, directory, policy, .. } = self;
         drop(service);
         let path = directory.path().join("kms.db");
         change(&rusqlite::Connection::open(path).unwrap());
-        Self::open(directory).await
+        Self::under(directory, policy).await
     }
 
     pub(crate) async fn ask(&self, user: &str, request: Request) -> Result<Response, ResultReason> {

@@ -6,8 +6,9 @@
 use axum::body::Body;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Response, StatusCode};
-use kms_core::{Caller, Permission, Principal};
-use serde::de::DeserializeOwned;
+use jiff::Timestamp;
+use kms_core::{Caller, Permission, Principal, Terms};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use super::{Call, reply};
@@ -21,6 +22,8 @@ struct One {
     unique_identifier: Option<String>,
     user_id: String,
     operation_type: String,
+    expires: Option<Moment>,
+    note: Option<String>,
 }
 
 /// What `/access/grant` and `/access/revoke` take.
@@ -30,6 +33,45 @@ struct Several {
     unique_identifier: Option<String>,
     user_id: String,
     operation_types: Vec<String>,
+    expires: Option<Moment>,
+    note: Option<String>,
+}
+
+/// A moment, in RFC 3339 or in seconds since 1970.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Moment {
+    Seconds(i64),
+    Text(String),
+    Neither(IgnoredAny),
+}
+
+impl Moment {
+    /// In seconds since 1970: no later than it says.
+    fn seconds(&self) -> Result<i64, Answer> {
+        let timestamp = match self {
+            Self::Seconds(seconds) => Timestamp::from_second(*seconds).ok(),
+            Self::Text(text) => text.parse().ok(),
+            Self::Neither(_) => None,
+        };
+        timestamp.map(Timestamp::as_second).ok_or_else(|| {
+            unprocessable("expires is a moment as in 2030-01-31T00:00:00Z, or seconds since 1970")
+        })
+    }
+}
+
+/// A moment as lists show it.
+pub(super) fn moment(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |it| it.to_string())
+}
+
+/// What is asked about a user's permissions.
+struct Asked<'a> {
+    id: Option<&'a str>,
+    user: &'a str,
+    operations: &'a [String],
+    expires: Option<&'a Moment>,
+    note: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +83,10 @@ struct Success {
 struct Listed<'a> {
     user_id: &'a str,
     operations: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
 }
 
 /// Which way a change goes.
@@ -117,33 +163,43 @@ async fn listed(call: &Call, spell: fn(Permission) -> &'static str) -> Result<An
         .map(|access| {
             let mut operations: Vec<_> = access.permissions.iter().map(|it| spell(*it)).collect();
             operations.sort_unstable();
-            Listed { user_id: &access.user, operations }
+            let expires = access.expires.map(moment);
+            Listed { user_id: &access.user, operations, expires, note: access.note.as_deref() }
         })
         .collect();
     json(&list)
 }
 
 async fn change_one(call: &Call, change: Change) -> Result<Answer, Answer> {
-    let One { unique_identifier, user_id, operation_type } = body(call)?;
+    let One { unique_identifier, user_id, operation_type, expires, note } = body(call)?;
     let id = call.id.as_deref().unwrap_or_default();
     if unique_identifier.is_some_and(|inner| inner != id) {
         return Err(unprocessable("unique_identifier is not the identifier in the path"));
     }
-    apply(call, change, Some(id), &user_id, &[operation_type]).await
+    let asked = Asked {
+        id: Some(id),
+        user: &user_id,
+        operations: &[operation_type],
+        expires: expires.as_ref(),
+        note: note.as_deref(),
+    };
+    apply(call, change, &asked).await
 }
 
 async fn change_several(call: &Call, change: Change) -> Result<Answer, Answer> {
-    let Several { unique_identifier, user_id, operation_types } = body(call)?;
-    apply(call, change, unique_identifier.as_deref(), &user_id, &operation_types).await
+    let Several { unique_identifier, user_id, operation_types, expires, note } = body(call)?;
+    let asked = Asked {
+        id: unique_identifier.as_deref(),
+        user: &user_id,
+        operations: &operation_types,
+        expires: expires.as_ref(),
+        note: note.as_deref(),
+    };
+    apply(call, change, &asked).await
 }
 
-async fn apply(
-    call: &Call,
-    change: Change,
-    id: Option<&str>,
-    user: &str,
-    operations: &[String],
-) -> Result<Answer, Answer> {
+async fn apply(call: &Call, change: Change, asked: &Asked<'_>) -> Result<Answer, Answer> {
+    let Asked { id, user, operations, expires, note } = *asked;
     let permissions = permissions(operations)?;
     if id.is_some_and(|id| id.len() > NAME_BYTES) {
         return Err(unprocessable("unique_identifier is too long"));
@@ -151,7 +207,15 @@ async fn apply(
     let service = &call.app.service;
     let caller = caller(call)?;
     let (result, done) = match change {
-        Change::Grant => (service.grant(caller, id, user, &permissions).await, "added"),
+        Change::Grant => {
+            let expires = expires.map(Moment::seconds).transpose()?;
+            let terms = Terms { permissions: &permissions, expires, note };
+            (service.grant_on(caller, id, user, terms).await, "added")
+        }
+        // What is withdrawn is withdrawn now, whenever it would have ended.
+        Change::Withdraw if expires.is_some() || note.is_some() => {
+            return Err(unprocessable("what is withdrawn has no end and no note"));
+        }
         Change::Withdraw => (service.withdraw(caller, id, user, &permissions).await, "deleted"),
     };
     result.map_err(|error| Answer::resource_error(&error))?;

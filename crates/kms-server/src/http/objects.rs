@@ -16,7 +16,7 @@ use kms_core::{Obtained, Owned, Page, Permission, Principal};
 use serde::Serialize;
 use serde_json::json;
 
-use super::access::{lower_case, principal};
+use super::access::{lower_case, moment, principal};
 use super::{Call, reply};
 use crate::app::App;
 use crate::limits::PAGE_OBJECTS;
@@ -36,6 +36,10 @@ struct SharedEntry<'a> {
     owner_id: &'a str,
     state: &'a str,
     operations: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
 }
 
 /// `GET /objects/owned`.
@@ -80,6 +84,8 @@ fn write_shared(
         owner_id: &shared.owner,
         state: shared.state,
         operations,
+        expires: shared.expires.map(moment),
+        note: shared.note.as_deref(),
     };
     serde_json::to_writer(out, &entry)
 }

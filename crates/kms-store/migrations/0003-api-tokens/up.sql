@@ -1,5 +1,5 @@
 -- Tokens of machines: `hash` stands for the token's text, which is kept nowhere; `mac` covers every
--- other column, and the number in `meta` under api_token_epoch, which rises when a token is revoked.
+-- other column, and the number in `meta` under api_token_epoch, which rises with each change of a token.
 CREATE TABLE api_tokens (
     id TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,

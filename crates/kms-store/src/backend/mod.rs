@@ -5,15 +5,26 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
 use crate::{Config, Error, OpenError};
 
+mod convert;
+mod dialect;
+mod sql;
 pub(crate) mod sqlite;
+mod statement;
+
+pub(crate) use convert::packed;
+pub(crate) use dialect::Dialect;
 
 /// An answer to come.
 pub(crate) type Answer<'a, T, E = Error> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
+/// An object about to be used, and the grants on it if they were read with it.
+pub(crate) type Used = (Arc<Cached>, Option<Vec<Grant>>);
 
 /// A database that holds the objects. It keeps the cache in step with what it commits and reads.
 pub(crate) trait Backend: Send + Sync {
@@ -21,6 +32,13 @@ pub(crate) trait Backend: Send + Sync {
     fn database_id(&self) -> &str;
     /// Reads one object, past the cache but into it.
     fn object<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Arc<Cached>>>;
+    /// The same, with what was granted on it to the user and to everyone, where the database tells
+    /// that in the same breath; none where it is to be asked for apart.
+    fn used<'a>(&'a self, id: &'a str, user: &'a str) -> Answer<'a, Option<Used>>;
+    /// What keeps the database from answering, as far as that is known without asking it.
+    fn trouble(&self) -> Option<Arc<str>> {
+        None
+    }
     /// Makes all changes, durably, or none.
     fn commit(&self, commit: Commit) -> Answer<'_, ()>;
     /// Candidates for a search, by ascending place.
@@ -46,6 +64,26 @@ pub(crate) trait Backend: Send + Sync {
     fn api_token<'a>(&'a self, id: &'a str) -> Answer<'a, Option<(ApiToken, u64)>>;
     /// All API tokens by name, and their epoch.
     fn api_tokens(&self) -> Answer<'_, (Vec<ApiToken>, u64)>;
+    /// Records of changes, from one to another epoch and number, both included.
+    fn audit_changes<'a>(
+        &'a self,
+        server: &'a str,
+        range: ((u64, u64), (u64, u64)),
+        limit: usize,
+    ) -> Answer<'a, Vec<AuditChange>>;
+    /// The epochs of a log, oldest first.
+    fn audit_epochs<'a>(&'a self, server: &'a str) -> Answer<'a, Vec<AuditEpoch>>;
+    /// How far a log is known to be on the disk.
+    fn audit_head<'a>(&'a self, server: &'a str) -> Answer<'a, Option<AuditHead>>;
+    /// Lines of a log, from a number on.
+    fn audit_lines<'a>(
+        &'a self,
+        server: &'a str,
+        from: u64,
+        limit: usize,
+    ) -> Answer<'a, Vec<(u64, Vec<u8>)>>;
+    /// The last line of a log.
+    fn audit_last_line<'a>(&'a self, server: &'a str) -> Answer<'a, Option<Vec<u8>>>;
     /// Whether the identifier belonged to an object that was removed.
     fn removed<'a>(&'a self, id: &'a str) -> Answer<'a, bool>;
     /// The keyring, by generation.
@@ -65,4 +103,5 @@ pub(crate) struct Kind {
 }
 
 /// All databases.
-pub(crate) static BACKENDS: &[Kind] = &[Kind { name: "sqlite", open: sqlite::open }];
+pub(crate) static BACKENDS: &[Kind] =
+    &[Kind { name: "sqlite", open: sqlite::open }, Kind { name: "server", open: sql::open }];

@@ -12,7 +12,9 @@ use kmip::enumerations::{ObjectType, State};
 use kms_store::{Config, Grant, IndexEntry, Row, Search, Store, Write};
 use tempfile::TempDir;
 
+mod audit;
 mod files;
+mod remote;
 mod suite;
 
 const NAME: u32 = 0x42_0053;
@@ -21,6 +23,8 @@ const NAME: u32 = 0x42_0053;
 trait Fixture: Sized {
     async fn new() -> Self;
     async fn open(&self) -> Store;
+    /// Whether a server has the database for itself, and uses what it has in memory unasked.
+    fn alone(&self) -> bool;
 }
 
 struct Sqlite(TempDir);
@@ -32,6 +36,10 @@ impl Fixture for Sqlite {
 
     async fn open(&self) -> Store {
         Store::open(Config::directory(self.0.path())).await.unwrap()
+    }
+
+    fn alone(&self) -> bool {
+        true
     }
 }
 

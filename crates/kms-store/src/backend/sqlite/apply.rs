@@ -6,9 +6,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::audit;
 use super::convert::{self, api_token_columns, error};
 use super::read;
 use crate::Error;
+use crate::backend::convert::packed;
 use crate::commit::Commit;
 use crate::record::{ApiToken, Grant, IndexEntry, KeyringRow, Row, Write};
 
@@ -127,7 +129,7 @@ impl<'a> Expected<'a> {
             Write::ApiTokens { put, remove, epoch } => {
                 return check_api_tokens(self.connection, put, remove, epoch.0);
             }
-            Write::RemoveGrant { .. } => {}
+            Write::RemoveGrant { .. } | Write::Audit(_) => {}
         }
         Ok(())
     }
@@ -215,6 +217,7 @@ pub(super) fn apply(
                 .map(drop)
                 .map_err(error)?,
             Write::Remove { id, .. } => remove(connection, id).map_err(error)?,
+            Write::Audit(write) => audit::write(connection, write)?,
             Write::ApiTokens { put, remove, epoch } => {
                 put_api_tokens(connection, put, remove, epoch.1).map_err(error)?;
             }
@@ -243,17 +246,6 @@ pub(super) fn apply(
 /// A state has been checked by the writer before the group began; see [`super::write`].
 fn state(row: &Row) -> &'static str {
     convert::state_name(row.state).unwrap_or("")
-}
-
-/// The entries in their stored form, sorted, each once.
-fn packed(index: &[IndexEntry]) -> Vec<u8> {
-    if index.windows(2).all(|pair| matches!(pair, [a, b] if a < b)) {
-        return convert::pack(index);
-    }
-    let mut sorted = index.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    convert::pack(&sorted)
 }
 
 fn insert(

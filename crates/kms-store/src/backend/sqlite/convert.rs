@@ -1,13 +1,15 @@
-//! Between rows of the database and values: names of states, index entries in one blob, errors.
+//! Between rows of the database and values, and what the driver says in our words.
 //!
 //! It must not know any statement but the list of an object's columns.
 
-use kmip::enumerations::{ObjectType, State};
+use kmip::enumerations::ObjectType;
 use rusqlite::types::FromSql;
 use rusqlite::{ErrorCode, Params, Statement};
 
 use crate::Error;
-use crate::record::{ApiToken, Grant, IndexEntry, Row};
+use crate::backend::convert::state;
+pub(super) use crate::backend::convert::{state_name, unpack};
+use crate::record::{ApiToken, Grant, Row};
 
 /// The columns of `objects` under the name `o`, in the order that [`row`] reads.
 macro_rules! columns {
@@ -85,31 +87,6 @@ pub(super) fn get<T: FromSql>(row: &rusqlite::Row<'_>, column: usize) -> Result<
     row.get(column).map_err(error)
 }
 
-/// The name of a state in the database.
-pub(super) fn state_name(state: State) -> Result<&'static str, Error> {
-    Ok(match state {
-        State::PreActive => "PreActive",
-        State::Active => "Active",
-        State::Deactivated => "Deactivated",
-        State::Compromised => "Compromised",
-        State::Destroyed => "Destroyed",
-        State::DestroyedCompromised => "Destroyed_Compromised",
-        _ => return Err(Error::Corrupt("a state that the standard does not have".to_owned())),
-    })
-}
-
-fn state(name: &str) -> Result<State, Error> {
-    Ok(match name {
-        "PreActive" => State::PreActive,
-        "Active" => State::Active,
-        "Deactivated" => State::Deactivated,
-        "Compromised" => State::Compromised,
-        "Destroyed" => State::Destroyed,
-        "Destroyed_Compromised" => State::DestroyedCompromised,
-        _ => return Err(Error::Corrupt("an object has an unknown state".to_owned())),
-    })
-}
-
 /// A text without a copy.
 pub(super) fn text<'row>(row: &'row rusqlite::Row<'_>, column: usize) -> Result<&'row str, Error> {
     row.get_ref(column)
@@ -179,69 +156,4 @@ pub(super) fn api_token(from: &rusqlite::Row<'_>) -> Result<ApiToken, Error> {
         revoked: get(from, 6)?,
         mac: get(from, 7)?,
     })
-}
-
-/// Sorted index entries as one blob: kind, length, value of each.
-pub(super) fn pack(index: &[IndexEntry]) -> Vec<u8> {
-    let mut packed = Vec::with_capacity(index.iter().map(|entry| 5 + entry.value.len()).sum());
-    for entry in index {
-        // The commit was checked: a value has at most 255 bytes.
-        let length = u8::try_from(entry.value.len()).unwrap_or(u8::MAX);
-        packed.extend_from_slice(&entry.kind.to_be_bytes());
-        packed.push(length);
-        packed.extend(entry.value.iter().take(usize::from(length)));
-    }
-    packed
-}
-
-/// The entries of a blob, as far as it can be read.
-pub(super) fn unpack(mut packed: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
-    std::iter::from_fn(move || {
-        let (kind, rest) = packed.split_first_chunk::<4>()?;
-        let (length, rest) = rest.split_first()?;
-        let (value, rest) = rest.split_at_checked(usize::from(*length))?;
-        packed = rest;
-        Some((u32::from_be_bytes(*kind), value))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn states_have_the_documented_names() {
-        let names: Vec<_> = (1..=6).map(|code| state_name(State(code)).unwrap()).collect();
-        assert_eq!(
-            names,
-            [
-                "PreActive",
-                "Active",
-                "Deactivated",
-                "Compromised",
-                "Destroyed",
-                "Destroyed_Compromised"
-            ]
-        );
-        for (name, code) in names.iter().zip(1..) {
-            assert_eq!(state(name).unwrap(), State(code));
-        }
-        assert!(state_name(State(7)).is_err());
-        assert!(state("active").is_err());
-    }
-
-    #[test]
-    fn entries_come_back_from_their_blob() {
-        let index = vec![
-            IndexEntry { kind: 0x42_0053, value: b"name".to_vec() },
-            IndexEntry { kind: 0x42_0054, value: Vec::new() },
-            IndexEntry { kind: u32::MAX, value: vec![7; 255] },
-        ];
-        let packed = pack(&index);
-        let back: Vec<_> = unpack(&packed)
-            .map(|(kind, value)| IndexEntry { kind, value: value.to_vec() })
-            .collect();
-        assert_eq!(back, index);
-        assert_eq!(unpack(&packed[..packed.len() - 1]).count(), 2);
-    }
 }

@@ -11,14 +11,16 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-use super::{Answer, Backend, Opening};
+use super::{Answer, Backend, Opening, Used};
+use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::cache::Cache;
 use crate::commit::Commit;
-use crate::migrate::{self, Migration, Mismatch};
+use crate::migrate::{self, Kind, Migration, Mismatch};
 use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
 use crate::{Config, Error, Location, OpenError};
 
 mod apply;
+mod audit;
 mod convert;
 mod file;
 mod queue;
@@ -38,9 +40,8 @@ const APPLICATION: i32 = 0x4B4D_5331;
 const SCANS: usize = 4;
 
 /// Opens the database, if the configuration means a directory.
-#[expect(clippy::unnecessary_wraps, reason = "other databases have other locations")]
 pub(crate) fn open(config: &Config, cache: Arc<Cache>) -> Option<Opening<'_>> {
-    let Location::Directory(directory) = &config.location;
+    let Location::Directory(directory) = &config.location else { return None };
     let open = if config.beside { Sqlite::beside } else { Sqlite::open };
     Some(Box::pin(async move { Ok(Arc::new(open(directory, cache)?) as Arc<dyn Backend>) }))
 }
@@ -172,6 +173,13 @@ impl Backend for Sqlite {
         self.read(move |connection| read::object(connection, &self.cache, id))
     }
 
+    fn used<'a>(&'a self, id: &'a str, _user: &'a str) -> Answer<'a, Option<Used>> {
+        // A grant is read in some microseconds, where it is needed.
+        self.read(move |connection| {
+            Ok(read::object(connection, &self.cache, id)?.map(|row| (row, None)))
+        })
+    }
+
     fn commit(&self, commit: Commit) -> Answer<'_, ()> {
         Box::pin(self.writer.commit(commit))
     }
@@ -227,6 +235,36 @@ impl Backend for Sqlite {
 
     fn api_tokens(&self) -> Answer<'_, (Vec<ApiToken>, u64)> {
         self.read(read::api_tokens)
+    }
+
+    fn audit_changes<'a>(
+        &'a self,
+        server: &'a str,
+        range: ((u64, u64), (u64, u64)),
+        limit: usize,
+    ) -> Answer<'a, Vec<AuditChange>> {
+        self.read(move |connection| audit::changes(connection, server, range, limit))
+    }
+
+    fn audit_epochs<'a>(&'a self, server: &'a str) -> Answer<'a, Vec<AuditEpoch>> {
+        self.read(move |connection| audit::epochs(connection, server))
+    }
+
+    fn audit_head<'a>(&'a self, server: &'a str) -> Answer<'a, Option<AuditHead>> {
+        self.read(move |connection| audit::head(connection, server))
+    }
+
+    fn audit_lines<'a>(
+        &'a self,
+        server: &'a str,
+        from: u64,
+        limit: usize,
+    ) -> Answer<'a, Vec<(u64, Vec<u8>)>> {
+        self.read(move |connection| audit::lines(connection, server, from, limit))
+    }
+
+    fn audit_last_line<'a>(&'a self, server: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+        self.read(move |connection| audit::last_line(connection, server))
     }
 
     fn removed<'a>(&'a self, id: &'a str) -> Answer<'a, bool> {
@@ -330,12 +368,12 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         begin(&transaction).map_err(wrong)?;
     }
     for step in steps {
-        transaction.execute_batch(step.up).map_err(wrong)?;
+        transaction.execute_batch(step.text(Kind::Sqlite)).map_err(wrong)?;
         transaction
             .execute(
                 "INSERT INTO migration (number, name, up, applied_at) \
                  VALUES (?1, ?2, ?3, unixepoch())",
-                (step.number, step.name, step.up),
+                (step.number, step.name, step.text(Kind::Sqlite)),
             )
             .map_err(wrong)?;
     }
@@ -351,7 +389,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 fn pending(made: &[(u32, String)], path: &Path) -> Result<&'static [Migration], OpenError> {
-    migrate::pending(made).map_err(|mismatch| match mismatch {
+    migrate::pending(Kind::Sqlite, made).map_err(|mismatch| match mismatch {
         Mismatch::Future { found, known } => {
             OpenError::Future { path: path.to_owned(), found, known }
         }

@@ -162,7 +162,7 @@ pub(super) fn api_tokens(connection: &Connection) -> Result<(Vec<ApiToken>, u64)
     Ok((rows, api_token_epoch(&snapshot)?))
 }
 
-/// How often tokens were revoked; 0 where none ever was.
+/// How often tokens were changed; 0 where there never was one.
 pub(super) fn api_token_epoch(connection: &Connection) -> Result<u64, Error> {
     const SQL: &str = "SELECT value FROM meta WHERE key = 'api_token_epoch'";
     let mut statement = connection.prepare_cached(SQL).map_err(error)?;

@@ -451,7 +451,7 @@ mod tests {
     fn no_condition_reads_the_whole_table_or_sorts() {
         let connection = Connection::open_in_memory().unwrap();
         for step in crate::migrate::MIGRATIONS {
-            connection.execute_batch(step.up).unwrap();
+            connection.execute_batch(step.text(crate::migrate::Kind::Sqlite)).unwrap();
         }
         let all = [
             BY_EQUAL,

@@ -1,0 +1,2 @@
+ALTER TABLE read_access ADD COLUMN expires BIGINT;
+ALTER TABLE read_access ADD COLUMN note VARBINARY(255);

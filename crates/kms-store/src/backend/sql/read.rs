@@ -1,0 +1,302 @@
+//! Reading: one statement, one round trip.
+//!
+//! A row in memory is used only with the database's word that it still has it, in the same breath.
+//! It must not write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Server;
+use super::driver::{Row, Value};
+use super::failure::Failure;
+use crate::Error;
+use crate::backend::Used;
+use crate::backend::convert;
+use crate::backend::dialect::Sql;
+use crate::backend::statement::Statement;
+use crate::record::{self, ApiToken, Cached, EVERYONE, Grant, KeyringRow};
+
+/// How long a read of some rows may take.
+pub(super) const READ: Duration = Duration::from_secs(10);
+/// How often a read is begun that lost its connection.
+const TRIES: usize = 3;
+/// The place of the tokens' epoch among the single values.
+pub(super) const API_TOKEN_EPOCH: &str = "api_token_epoch";
+/// The version of an object that was removed.
+pub(super) const REMOVED: i64 = -1;
+/// A version that no object has.
+const NONE: i64 = -2;
+
+/// Places in a row of an object.
+pub(super) mod column {
+    pub(crate) const SEQ: usize = 0;
+    pub(crate) const VERSION: usize = 1;
+    pub(crate) const OWNER: usize = 2;
+    pub(crate) const OBJECT_TYPE: usize = 3;
+    pub(crate) const STATE: usize = 4;
+    pub(crate) const DUE: usize = 5;
+    pub(crate) const MATERIAL_GENERATION: usize = 6;
+    pub(crate) const INDEXED: usize = 7;
+    pub(crate) const OBJECT: usize = 8;
+    pub(crate) const MATERIAL: usize = 9;
+    /// What follows: of a grant, or of a page.
+    pub(crate) const MORE: usize = 10;
+}
+
+impl Server {
+    /// The rows of a read; begun again on another connection where the first was lost.
+    pub(super) async fn rows(
+        &self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        time: Duration,
+    ) -> Result<Vec<Row>, Failure> {
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            let mut lent = self.pool.reader().await?;
+            let answer = tokio::time::timeout(time, lent.get()?.rows(sql, values)).await;
+            let failure = match answer {
+                Ok(Ok(rows)) => {
+                    lent.back();
+                    return Ok(rows);
+                }
+                Ok(Err(failure)) => failure,
+                Err(_late) => Failure::Busy("the database does not answer".to_owned()),
+            };
+            if failure.leaves_connection() {
+                lent.back();
+            }
+            match failure {
+                // Others that waited may be gone too.
+                Failure::Lost(_) | Failure::ReadOnly(_) => self.pool.renew(),
+                Failure::Again(_) => {}
+                failure => return Err(failure),
+            }
+            if tries == 0 {
+                return Err(failure);
+            }
+        }
+    }
+
+    pub(super) async fn all<T>(
+        &self,
+        statement: Statement,
+        values: &[Value<'_>],
+        read: impl Fn(&Row) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, Error> {
+        let rows = self.rows(statement.of(self.dialect), values, READ).await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    pub(super) async fn object(&self, id: &str) -> Result<Option<Arc<Cached>>, Error> {
+        Ok(self.ask(id, None).await?.map(|(row, _)| row))
+    }
+
+    pub(super) async fn used(&self, id: &str, user: &str) -> Result<Option<Used>, Error> {
+        self.ask(id, Some(user)).await
+    }
+
+    async fn ask(&self, id: &str, user: Option<&str>) -> Result<Option<Used>, Error> {
+        let (ticket, began) = (self.cache.ticket(), self.cache.now());
+        let known = self.cache.get(id);
+        // What is owned by its user needs no grants, unless it is given away in this moment.
+        let user = user.filter(|user| known.as_ref().is_none_or(|known| known.row.owner != *user));
+        let (version, tail) = known.as_ref().map_or((NONE, &[][..]), |known| {
+            let (version, tail) = known.stamp();
+            (version.cast_signed(), tail)
+        });
+        let mut values = vec![Value::Text(id), Value::Int(version), Value::Bytes(tail)];
+        let statement = match user {
+            None => Statement::Object,
+            Some(user) => {
+                values.extend([Value::Text(user), Value::Text(EVERYONE)]);
+                Statement::ObjectFor
+            }
+        };
+        let rows = self.rows(statement.of(self.dialect), &values, READ).await?;
+        let first = rows.first().map(|row| row.int(column::VERSION)).transpose()?;
+        let Some(row) = rows.first().filter(|_| first != Some(REMOVED)) else {
+            return self.absent(id, known.as_deref(), first);
+        };
+        let row = if row.is_null(column::OWNER)? {
+            known.ok_or_else(|| Error::Corrupt("a row has no owner".to_owned()))?
+        } else {
+            check_order(id, known.as_deref(), first)?;
+            let row = Arc::new(object(row, id)?);
+            if known.is_some_and(|known| known.row.version == row.row.version) {
+                tracing::warn!(object = id, "the database has forgotten a change and made another");
+                self.cache.forget(id);
+            }
+            self.cache.loaded(&ticket, row)
+        };
+        row.see(began);
+        let grants = user.map(|_| grants_beside(&rows)).transpose()?;
+        Ok(Some((row, grants)))
+    }
+
+    /// No row: the object is not there, or was removed. It cannot have vanished.
+    fn absent(
+        &self,
+        id: &str,
+        known: Option<&Cached>,
+        version: Option<i64>,
+    ) -> Result<Option<Used>, Error> {
+        if version.is_none() {
+            check_order(id, known, Some(NONE))?;
+        }
+        self.cache.forget(id);
+        Ok(None)
+    }
+
+    pub(super) async fn grant(&self, id: &str, user: &str) -> Result<Option<Grant>, Error> {
+        let values = [Value::Text(id), Value::Text(user)];
+        Ok(self.all(Statement::Grant, &values, |row| grant(row, 0)).await?.pop())
+    }
+
+    pub(super) async fn grants(&self, id: &str) -> Result<Vec<Grant>, Error> {
+        self.all(Statement::Grants, &[Value::Text(id)], |row| grant(row, 0)).await
+    }
+
+    pub(super) async fn grant_count(&self, id: &str, limit: usize) -> Result<usize, Error> {
+        let values = [Value::Text(id), Value::Int(whole(limit))];
+        let count = self.all(Statement::GrantCount, &values, |row| row.int(0)).await?.pop();
+        Ok(count.map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX)))
+    }
+
+    pub(super) async fn granted_to(
+        &self,
+        user: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Grant>, Error> {
+        // No identifier is empty, so that the empty one comes before all.
+        let after = Value::Text(after.unwrap_or_default());
+        let values = [Value::Text(user), after, Value::Int(whole(limit))];
+        self.all(Statement::GrantedTo, &values, |row| grant(row, 0)).await
+    }
+
+    pub(super) async fn usage(&self, id: &str) -> Result<Option<Vec<u8>>, Error> {
+        let read = |row: &Row| row.bytes(0).map(<[u8]>::to_vec);
+        Ok(self.all(Statement::Usage, &[Value::Text(id)], read).await?.pop())
+    }
+
+    pub(super) async fn api_token(&self, id: &str) -> Result<Option<(ApiToken, u64)>, Error> {
+        let values = [Value::Text(id), Value::Text(API_TOKEN_EPOCH)];
+        let read = |row: &Row| Ok((api_token(row)?, api_token_epoch(row)?));
+        Ok(self.all(Statement::ApiToken, &values, read).await?.pop())
+    }
+
+    pub(super) async fn api_tokens(&self) -> Result<(Vec<ApiToken>, u64), Error> {
+        let statement = Statement::ApiTokens.of(self.dialect);
+        let rows = self.rows(statement, &[Value::Text(API_TOKEN_EPOCH)], READ).await?;
+        let epoch = rows.first().map_or(Ok(0), api_token_epoch)?;
+        let mut tokens = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if !row.is_null(1)? {
+                tokens.push(api_token(row)?);
+            }
+        }
+        Ok((tokens, epoch))
+    }
+
+    pub(super) async fn removed(&self, id: &str) -> Result<bool, Error> {
+        let versions = self.all(Statement::Version, &[Value::Text(id)], |row| row.int(0)).await?;
+        Ok(versions.first() == Some(&REMOVED))
+    }
+
+    pub(super) async fn keyring(&self) -> Result<Vec<KeyringRow>, Error> {
+        let read = |row: &Row| {
+            Ok(KeyringRow {
+                generation: number(row, 0)?,
+                kind: row.text(1)?.to_owned(),
+                slot: row.bytes(2)?.to_vec(),
+            })
+        };
+        self.all(Statement::Keyring, &[], read).await
+    }
+}
+
+/// Refuses a row that is older than one that this server has seen: a change was taken back behind
+/// its back.
+fn check_order(id: &str, known: Option<&Cached>, version: Option<i64>) -> Result<(), Error> {
+    let seen = known.map_or(NONE, |known| known.row.version.cast_signed());
+    if version.is_some_and(|version| version < seen) {
+        tracing::error!(object = id, "the database has an older row than the server has seen");
+        return Err(Error::Corrupt(format!("object {id} is older than it was")));
+    }
+    Ok(())
+}
+
+/// A length as the database takes it.
+pub(super) fn whole(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}
+
+/// A number that fits a smaller type.
+pub(super) fn number<T: TryFrom<i64>>(row: &Row, column: usize) -> Result<T, Failure> {
+    T::try_from(row.int(column)?)
+        .map_err(|_too_large| Failure::Corrupt("a number is out of its range".to_owned()))
+}
+
+/// The object in a row, with its material.
+pub(super) fn object(row: &Row, id: &str) -> Result<Cached, Failure> {
+    let material = row.maybe_bytes(column::MATERIAL)?.map(<[u8]>::to_vec);
+    let indexed = row.bytes(column::INDEXED)?.into();
+    let object = record::Row {
+        id: id.to_owned(),
+        owner: row.text(column::OWNER)?.to_owned(),
+        object_type: kmip::enumerations::ObjectType(number(row, column::OBJECT_TYPE)?),
+        state: convert::state(row.text(column::STATE)?)
+            .map_err(|_unknown| Failure::Corrupt("an object has an unknown state".to_owned()))?,
+        version: row.int(column::VERSION)?.cast_unsigned(),
+        due: row.maybe_int(column::DUE)?,
+        record: row.bytes(column::OBJECT)?.to_vec(),
+        material_generation: number(row, column::MATERIAL_GENERATION)?,
+        material,
+    };
+    Ok(Cached::new(row.int(column::SEQ)?, object).with_index(indexed))
+}
+
+/// The grants that stand beside an object, one in each row.
+fn grants_beside(rows: &[Row]) -> Result<Vec<Grant>, Failure> {
+    let mut grants = Vec::new();
+    for row in rows {
+        if !row.is_null(column::MORE)? {
+            grants.push(grant(row, column::MORE)?);
+        }
+    }
+    Ok(grants)
+}
+
+/// The grant in the columns of a row from one on.
+fn grant(row: &Row, first: usize) -> Result<Grant, Failure> {
+    Ok(Grant {
+        id: row.text(first)?.to_owned(),
+        user: row.text(first + 1)?.to_owned(),
+        permissions: row.text(first + 2)?.to_owned(),
+        expires: row.maybe_int(first + 3)?,
+        note: row.maybe_text(first + 4)?.map(str::to_owned),
+        mac: row.bytes(first + 5)?.to_vec(),
+    })
+}
+
+/// The API token in a row, behind the epoch.
+fn api_token(row: &Row) -> Result<ApiToken, Failure> {
+    Ok(ApiToken {
+        id: row.text(1)?.to_owned(),
+        name: row.text(2)?.to_owned(),
+        user: row.text(3)?.to_owned(),
+        hash: row.bytes(4)?.to_vec(),
+        created: row.int(5)?,
+        expires: row.maybe_int(6)?,
+        revoked: row.maybe_int(7)?,
+        mac: row.bytes(8)?.to_vec(),
+    })
+}
+
+/// How often tokens were changed, in a row's first column; 0 where there never was one.
+fn api_token_epoch(row: &Row) -> Result<u64, Failure> {
+    let wrong = |_| Failure::Corrupt("the epoch of the API tokens is no number".to_owned());
+    row.maybe_text(0)?.map_or(Ok(0), |text| text.parse().map_err(wrong))
+}
