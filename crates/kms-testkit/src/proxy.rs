@@ -89,10 +89,12 @@ impl Proxy {
         self.address
     }
 
-    /// `url` with the proxy's host and port in the place of `target`'s.
+    /// `url`, which names the target on this machine, with the proxy's port in its place.
     pub fn in_url(&self, url: &str) -> String {
         let target = *lock(&self.shared.target);
-        let through = url.replace(&target.to_string(), &self.address.to_string());
+        assert!(target.ip().is_loopback(), "{target} is elsewhere");
+        let through =
+            url.replace(&format!(":{}", target.port()), &format!(":{}", self.address.port()));
         assert_ne!(through, url, "{target} is not in the URL");
         through
     }

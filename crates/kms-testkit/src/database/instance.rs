@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::account::Account;
+use super::edgeless::{self, Manifest};
 use super::guard::{self, Guard};
 use super::place::{Place, free_port, random};
 use super::{Kind, USER, mariadb, postgres};
@@ -53,6 +54,9 @@ pub(super) struct Setup {
     pub(super) durable: bool,
     pub(super) settings: Vec<(String, String)>,
     pub(super) tls: Option<Tls>,
+    /// The name of the authority of clients, in one line.
+    pub(super) issuer: String,
+    pub(super) manifest: Option<Manifest>,
 }
 
 /// What a server proves itself with, and what its users must.
@@ -65,9 +69,8 @@ pub(super) struct Tls {
 /// Users that come with a certificate, and without a password.
 #[derive(Clone, Debug)]
 pub(super) struct Clients {
-    /// The authority's certificate, and its name in one line.
+    /// The authority's certificate.
     pub(super) authority: String,
-    pub(super) issuer: String,
 }
 
 impl Setup {
@@ -79,13 +82,21 @@ impl Setup {
 
 impl Setup {
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, connections: 200, durable: false, settings: Vec::new(), tls: None }
+        Self {
+            kind,
+            connections: 200,
+            durable: false,
+            settings: Vec::new(),
+            tls: None,
+            issuer: String::new(),
+            manifest: None,
+        }
     }
 
     pub(super) fn flavour(&self) -> &'static Flavour {
         match self.kind {
             Kind::Postgres => &postgres::FLAVOUR,
-            Kind::MariaDb => &mariadb::FLAVOUR,
+            Kind::MariaDb | Kind::EdgelessDb => &mariadb::FLAVOUR,
         }
     }
 }
@@ -132,8 +143,16 @@ impl Builder {
     #[must_use]
     pub fn client_certificates(mut self, authority: &Authority) -> Self {
         let server = self.setup.tls.take().map_or_else(|| authority.server(), |tls| tls.server);
-        let clients = Clients { authority: authority.pem(), issuer: authority.subject() };
+        let clients = Clients { authority: authority.pem() };
+        self.setup.issuer = authority.subject();
         self.setup.tls = Some(Tls { server, clients: Some(clients) });
+        self
+    }
+
+    /// Sets the stand-in for EdgelessDB up as this manifest says.
+    #[must_use]
+    pub fn manifest(mut self, text: &str) -> Self {
+        self.setup.manifest = Some(Manifest::parse(text));
         self
     }
 
@@ -192,6 +211,11 @@ impl Instance {
         self.server.child().as_ref().map(Child::id)
     }
 
+    /// What a client of the stand-in for EdgelessDB needs.
+    pub fn client_files(&self) -> ClientFiles {
+        ClientFiles::of(&self.server.place)
+    }
+
     /// Where it keeps everything.
     pub fn directory(&self) -> &Path {
         &self.server.place.directory
@@ -239,7 +263,7 @@ impl Instance {
     pub fn stop(&self) {
         self.server.end(match self.kind() {
             Kind::Postgres => Signal::INT,
-            Kind::MariaDb => Signal::TERM,
+            Kind::MariaDb | Kind::EdgelessDb => Signal::TERM,
         });
         self.guard.watch(None);
     }
@@ -261,6 +285,27 @@ impl Instance {
     }
 }
 
+/// The files with which a client of the stand-in for EdgelessDB verifies it and proves itself.
+#[derive(Clone, Debug)]
+pub struct ClientFiles {
+    /// The certificate that the server shows, to be pinned.
+    pub root: PathBuf,
+    /// The client's certificate. It is there where no manifest was given.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+impl ClientFiles {
+    pub(super) fn of(place: &Place) -> Self {
+        Self {
+            root: place.path("root.pem"),
+            certificate: place.path("client.pem"),
+            key: place.path("client-key.pem"),
+        }
+    }
+}
+
 /// A server without its guard.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -271,9 +316,12 @@ pub(super) struct Server {
 
 impl Server {
     /// Sets one up in an empty directory and starts it.
-    pub(super) fn set_up(setup: Setup, directory: &Path, guard: Option<&Guard>) -> Self {
+    pub(super) fn set_up(mut setup: Setup, directory: &Path, guard: Option<&Guard>) -> Self {
         let flavour = setup.flavour();
         let place = Place::new(directory, (flavour.account)());
+        if setup.kind == Kind::EdgelessDb {
+            edgeless::settle(&mut setup, &place);
+        }
         // The programs make their directory themselves, or find it empty.
         place.folder("data");
         let mut prepare = (flavour.prepare)(&place);
@@ -396,6 +444,8 @@ impl Server {
             Kind::MariaDb => {
                 format!("CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
             }
+            // As its manual says, which leaves latin1.
+            Kind::EdgelessDb => format!("CREATE DATABASE {name}"),
         };
         self.sql(None, &how).unwrap_or_else(|error| panic!("{error}"));
     }
@@ -403,7 +453,7 @@ impl Server {
     pub(super) fn remove(&self, name: &str) -> Result<String, String> {
         let how = match self.setup.kind {
             Kind::Postgres => format!("DROP DATABASE {name} WITH (FORCE)"),
-            Kind::MariaDb => format!("DROP DATABASE {name}"),
+            Kind::MariaDb | Kind::EdgelessDb => format!("DROP DATABASE {name}"),
         };
         self.sql(None, &how)
     }
@@ -420,7 +470,7 @@ impl Drop for Server {
         if self.child().is_some() {
             let quick = match self.setup.kind {
                 Kind::Postgres => Signal::QUIT,
-                Kind::MariaDb => Signal::KILL,
+                Kind::MariaDb | Kind::EdgelessDb => Signal::KILL,
             };
             self.signal(quick);
             let until = Instant::now() + Duration::from_secs(3);

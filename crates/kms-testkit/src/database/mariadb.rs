@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::USER;
 use super::account::{Account, mariadb_program};
+use super::edgeless;
 use super::instance::{Flavour, Setup};
 use super::place::Place;
+use super::{Kind, USER};
 
 pub(super) const FLAVOUR: Flavour = Flavour {
     account: || Account::unprivileged("mysql"),
@@ -57,6 +58,9 @@ fn configure(place: &Place, setup: &Setup) {
         // What the process has written survives the process, which is all that tests kill.
         text.push_str("innodb-flush-method=nosync\n");
     }
+    if setup.kind == Kind::EdgelessDb {
+        text.push_str(edgeless::CONFIGURATION);
+    }
     for (name, value) in &setup.settings {
         text.extend([name, "=", value, "\n"]);
     }
@@ -83,23 +87,26 @@ fn command(place: &Place) -> Command {
 /// The root of a new server has no password and can be reached by anybody: it is left the socket,
 /// which is in a folder of the account alone. The anonymous users would win over ours.
 fn first(setup: &Setup) -> Vec<String> {
-    let clients = setup.tls.as_ref().and_then(|tls| tls.clients.as_ref());
-    let proof = match clients {
-        None => format!("IDENTIFIED BY '{USER}'"),
-        Some(clients) => {
-            format!("REQUIRE ISSUER '{}' SUBJECT '/CN={USER}'", clients.issuer)
-        }
-    };
-    vec![
+    let mut statements = vec![
         "DELETE FROM mysql.global_priv WHERE NOT (User = 'mariadb.sys' OR \
          (User = 'root' AND Host = 'localhost'))"
             .to_owned(),
         "FLUSH PRIVILEGES".to_owned(),
-        format!("CREATE USER {USER}@'%' {proof}"),
-        // Each database of a test begins with this word.
-        format!("GRANT ALL ON `{USER}%`.* TO {USER}@'%'"),
-        format!("CREATE DATABASE {USER} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"),
-    ]
+    ];
+    if setup.kind == Kind::EdgelessDb {
+        statements.extend(edgeless::bootstrap(setup));
+        return statements;
+    }
+    let proof = if setup.by_certificate() {
+        format!("REQUIRE ISSUER '{}' SUBJECT '/CN={USER}'", setup.issuer)
+    } else {
+        format!("IDENTIFIED BY '{USER}'")
+    };
+    statements.push(format!("CREATE USER {USER}@'%' {proof}"));
+    // Each database of a test begins with this word.
+    statements.push(format!("GRANT ALL ON `{USER}%`.* TO {USER}@'%'"));
+    statements.push(format!("CREATE DATABASE {USER} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"));
+    statements
 }
 
 fn client(place: &Place, database: Option<&str>, statement: &str) -> Command {
@@ -115,5 +122,7 @@ fn client(place: &Place, database: Option<&str>, statement: &str) -> Command {
 
 fn url(place: &Place, setup: &Setup, database: &str) -> String {
     let user = if setup.by_certificate() { USER.to_owned() } else { format!("{USER}:{USER}") };
-    format!("mysql://{user}@127.0.0.1:{}/{database}", place.port)
+    // EdgelessDB's certificate is for a name.
+    let host = if setup.kind == Kind::EdgelessDb { "localhost" } else { "127.0.0.1" };
+    format!("mysql://{user}@{host}:{}/{database}", place.port)
 }

@@ -6,6 +6,7 @@
 //! system are neither looked for nor touched. It must not know what the server stores.
 
 mod account;
+mod edgeless;
 mod guard;
 mod instance;
 mod mariadb;
@@ -13,7 +14,7 @@ mod place;
 mod postgres;
 mod shared;
 
-pub use instance::{Builder, Instance};
+pub use instance::{Builder, ClientFiles, Instance};
 pub use shared::{Database, database};
 
 /// Which server.
@@ -23,17 +24,20 @@ pub enum Kind {
     Postgres,
     /// MariaDB.
     MariaDb,
+    /// A stand-in for EdgelessDB: MariaDB on MyRocks, with users by certificate alone.
+    EdgelessDb,
 }
 
 impl Kind {
-    /// Both, for tests that run on each.
-    pub const ALL: [Self; 2] = [Self::Postgres, Self::MariaDb];
+    /// All, for tests that run on each.
+    pub const ALL: [Self; 3] = [Self::Postgres, Self::MariaDb, Self::EdgelessDb];
 
     /// The word for it in names of files and in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::MariaDb => "mariadb",
+            Self::EdgelessDb => "edgelessdb",
         }
     }
 }
@@ -45,6 +49,6 @@ pub const USER: &str = "kms";
 pub fn client(kind: Kind) -> std::path::PathBuf {
     match kind {
         Kind::Postgres => account::postgres_programs().join("psql"),
-        Kind::MariaDb => account::mariadb_program("mariadb"),
+        Kind::MariaDb | Kind::EdgelessDb => account::mariadb_program("mariadb"),
     }
 }

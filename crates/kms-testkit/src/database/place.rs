@@ -62,11 +62,17 @@ impl Place {
         path
     }
 
-    /// A file of the server's account alone.
-    pub(super) fn secret(&self, name: &str, text: &str) -> PathBuf {
+    /// A file of the test's account alone.
+    pub(super) fn own_secret(&self, name: &str, text: &str) -> PathBuf {
         let path = self.file(name, "");
         permit(&path, 0o600);
         fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        path
+    }
+
+    /// A file of the server's account alone.
+    pub(super) fn secret(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.own_secret(name, text);
         self.account.owns(&path);
         path
     }

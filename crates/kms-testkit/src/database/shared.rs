@@ -8,12 +8,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::instance::{Server, Setup, temporary};
+use super::instance::{ClientFiles, Server, Setup, temporary};
 use super::place::{Place, random};
 use super::{Kind, USER};
 
 /// Changes when an instance of before would not do any more.
-const GENERATION: u32 = 1;
+const GENERATION: u32 = 2;
 
 /// Enough for many tests at once, each with pools of several servers.
 const CONNECTIONS: u32 = 500;
@@ -54,6 +54,11 @@ impl Database {
         self.shared.server.place.port
     }
 
+    /// What a client of the stand-in for EdgelessDB needs.
+    pub fn client_files(&self) -> ClientFiles {
+        ClientFiles::of(&self.shared.server.place)
+    }
+
     /// Runs a statement as the administrator and gives what it answers: a line for each row.
     pub fn sql(&self, statement: &str) -> String {
         self.try_sql(statement).unwrap_or_else(|error| panic!("{error}"))
@@ -86,9 +91,11 @@ struct Shared {
 fn shared(kind: Kind) -> &'static Shared {
     static POSTGRES: OnceLock<Shared> = OnceLock::new();
     static MARIADB: OnceLock<Shared> = OnceLock::new();
+    static EDGELESSDB: OnceLock<Shared> = OnceLock::new();
     let once = match kind {
         Kind::Postgres => &POSTGRES,
         Kind::MariaDb => &MARIADB,
+        Kind::EdgelessDb => &EDGELESSDB,
     };
     once.get_or_init(|| join(kind))
 }

@@ -35,7 +35,7 @@ fn tests_share_an_instance_and_have_databases_of_their_own() {
         drop(one);
         let left = match kind {
             Kind::Postgres => "SELECT datname FROM pg_database",
-            Kind::MariaDb => "SHOW DATABASES",
+            Kind::MariaDb | Kind::EdgelessDb => "SHOW DATABASES",
         };
         let left = other.sql(left);
         assert!(left.contains(other.name()) && !left.contains(&name), "{left}");
@@ -119,7 +119,7 @@ fn what_a_victim_does() {
 }
 
 /// Asks with the client program, verifying the server by `root`, showing `identity` if any.
-fn ask(instance: &Instance, root: &Authority, identity: Option<&Identity>) -> bool {
+fn ask(instance: &Instance, root: &str, identity: Option<&Identity>) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -128,46 +128,43 @@ fn ask(instance: &Instance, root: &Authority, identity: Option<&Identity>) -> bo
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let root = file("root.pem", &root.pem());
+    let root = file("root.pem", root);
     let own = identity.map(|own| (file("own.pem", &own.certificate), file("key.pem", &own.key)));
     let mut command = Command::new(client(instance.kind()));
-    match instance.kind() {
-        Kind::Postgres => {
-            let mut url = format!("{}?sslmode=verify-full&sslrootcert={root}", instance.url());
-            if let Some((certificate, key)) = own {
-                url.extend(["&sslcert=", &certificate, "&sslkey=", &key]);
+    if instance.kind() == Kind::Postgres {
+        let mut url = format!("{}?sslmode=verify-full&sslrootcert={root}", instance.url());
+        if let Some((certificate, key)) = own {
+            url.extend(["&sslcert=", &certificate, "&sslkey=", &key]);
+        }
+        command.args(["-d", &url, "-c", "SELECT 1"]);
+    } else {
+        let port = instance.address().port();
+        command.args(["--no-defaults", "--protocol=TCP", "--host=localhost", "--user=kms"]);
+        command.arg(format!("--port={port}")).arg(format!("--ssl-ca={root}"));
+        command.args(["--database=kms", "--ssl-verify-server-cert", "--execute=SELECT 1"]);
+        match own {
+            None => command.arg("--password=kms"),
+            Some((certificate, key)) => {
+                command.arg(format!("--ssl-cert={certificate}")).arg(format!("--ssl-key={key}"))
             }
-            command.args(["-d", &url, "-c", "SELECT 1"]);
-        }
-        Kind::MariaDb => {
-            let port = instance.address().port();
-            command.args(["--no-defaults", "--host=127.0.0.1", "--user=kms", "--database=kms"]);
-            command.arg(format!("--port={port}")).arg(format!("--ssl-ca={root}"));
-            command.args(["--ssl-verify-server-cert", "--execute=SELECT 1"]);
-            match own {
-                None => command.arg("--password=kms"),
-                Some((certificate, key)) => {
-                    command.arg(format!("--ssl-cert={certificate}")).arg(format!("--ssl-key={key}"))
-                }
-            };
-        }
+        };
     }
     command.stdin(Stdio::null()).output().unwrap().status.success()
 }
 
 #[test]
 fn a_server_with_tls_proves_itself() {
-    each(|kind| {
+    for kind in [Kind::Postgres, Kind::MariaDb] {
         let authority = Authority::new("database");
         let instance = Instance::builder(kind).tls(authority.server()).start();
-        assert!(ask(&instance, &authority, None), "{}", instance.log());
-        assert!(!ask(&instance, &Authority::new("database"), None), "another root");
-    });
+        assert!(ask(&instance, &authority.pem(), None), "{}", instance.log());
+        assert!(!ask(&instance, &Authority::new("database").pem(), None), "another root");
+    }
 }
 
 #[test]
 fn users_with_certificates_prove_themselves() {
-    each(|kind| {
+    for kind in [Kind::Postgres, Kind::MariaDb] {
         let authority = Authority::new("KMS database CA");
         let instance = Instance::builder(kind).client_certificates(&authority).start();
         for (what, identity, expected) in [
@@ -177,10 +174,39 @@ fn users_with_certificates_prove_themselves() {
             ("expired", Some(authority.expired_client("kms")), false),
             ("another authority", Some(Authority::new("KMS database CA").client("kms")), false),
         ] {
-            let went = ask(&instance, &authority, identity.as_ref());
+            let went = ask(&instance, &authority.pem(), identity.as_ref());
             assert_eq!(went, expected, "{kind:?}, {what}: {}", instance.log());
         }
-    });
+    }
+}
+
+#[test]
+fn the_stand_in_for_edgelessdb_has_its_traps() {
+    let instance = Instance::start(Kind::EdgelessDb);
+    let files = instance.client_files();
+    let text = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let (root, subject) = (text(&files.root), "/CN=kms".to_owned());
+    let own = Identity { certificate: text(&files.certificate), key: text(&files.key), subject };
+    assert!(ask(&instance, &root, Some(&own)), "{}", instance.log());
+    assert!(!ask(&instance, &root, None), "a password");
+    let stranger = Authority::new("KMS database CA").client("kms");
+    assert!(!ask(&instance, &root, Some(&stranger)), "the names alone");
+    instance.sql("CREATE TABLE p (n INT PRIMARY KEY)");
+    for (statement, error) in [
+        ("CREATE TABLE t (n INT PRIMARY KEY) ENGINE=InnoDB", "ERROR 1290"),
+        ("CREATE TABLE t (n INT PRIMARY KEY, FOREIGN KEY (n) REFERENCES p (n))", "ERROR 1235"),
+        ("CREATE TABLE t (n VARCHAR(768) CHARACTER SET utf8mb4 PRIMARY KEY)", "ERROR 1071"),
+        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; BEGIN; SELECT n FROM p", "ERROR 4057"),
+        (
+            "BEGIN; INSERT INTO p VALUES (1); SAVEPOINT a; INSERT INTO p VALUES (2); ROLLBACK TO a",
+            "ERROR 4061",
+        ),
+    ] {
+        let refused = instance.try_sql(Some("kms"), statement).expect_err(statement);
+        assert!(refused.contains(error), "{statement}: {refused}");
+    }
+    let shown = instance.sql("SHOW CREATE TABLE p");
+    assert!(shown.contains("ENGINE=ROCKSDB") && shown.contains("CHARSET=latin1"), "{shown}");
 }
 
 fn note(folder: &Path, kind: Kind) -> Option<PathBuf> {
