@@ -48,7 +48,7 @@ impl ApiTokenScheme {
     }
 
     async fn judge(&self, offered: &Offered<'_>, now: Instant) -> Outcome {
-        let token = offered.authorization.and_then(bearer);
+        let token = offered.bearer();
         let Some(text) = token.filter(|text| text.starts_with(PREFIX)) else {
             return Outcome::NotMine;
         };
@@ -104,13 +104,6 @@ impl Authenticator for ApiTokenScheme {
     fn authenticate<'a>(&'a self, offered: &'a Offered<'a>) -> Answer<'a> {
         Box::pin(self.judge(offered, Instant::now()))
     }
-}
-
-/// The token of an `Authorization` header with the scheme Bearer (RFC 6750 section 2.1).
-fn bearer(header: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = header.split_at_checked(b"bearer".len())?;
-    let token = rest.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"bearer") && rest.first() == Some(&b' ')).then_some(token)
 }
 
 /// One text for all that a forger may try: what is wrong with a guess is told to the log alone.

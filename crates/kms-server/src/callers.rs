@@ -9,12 +9,14 @@ use kms_config::exit::Exit;
 use kms_config::{Build, Config};
 use kms_core::{ADMIN, ApiTokens};
 
+use crate::authorities::{self, Authorities};
 use crate::compose::StartError;
 use crate::facts::FACTS;
 
 /// The schemes of a server, and what its report says of them.
 pub(crate) struct Callers {
     pub(crate) authentication: Authentication,
+    pub(crate) authorities: Authorities,
     pub(crate) report: String,
 }
 
@@ -80,13 +82,18 @@ pub(crate) async fn callers(
     let set_up = SetUp { api_tokens: there, ..SetUp::by(config) };
     let nameless = set_up.nameless(build);
     let mut schemes: Vec<Box<dyn Authenticator>> = Vec::new();
+    let mut authorities = Authorities::default();
     if nameless == Nameless::Refused {
         // In this order they are asked: client certificate, API token, bearer token.
-        schemes.push(Box::new(ApiTokenScheme::new(tokens, names)));
+        schemes.push(Box::new(ApiTokenScheme::new(tokens, names.clone())));
+    }
+    if let Some((bearer, by)) = authorities::bearer(config, build, names).map_err(wrong)? {
+        schemes.push(Box::new(bearer));
+        authorities = by;
     }
     let authentication = Authentication::new(schemes);
-    let report = report(nameless, &authentication);
-    Ok(Callers { authentication, report })
+    let report = report(nameless, &authentication, &authorities);
+    Ok(Callers { authentication, authorities, report })
 }
 
 /// What credentials call users, by the operator's map.
@@ -95,7 +102,16 @@ fn names(config: &Config) -> Result<Names, StartError> {
         .map_err(|error| StartError::new(Exit::Configuration, format!("KMS_USER_MAP: {error}")))
 }
 
-fn report(nameless: Nameless, authentication: &Authentication) -> String {
+/// The options that are wrong, as the reason not to start.
+fn wrong(problems: Vec<String>) -> StartError {
+    StartError::new(Exit::Configuration, problems.join("\n"))
+}
+
+fn report(
+    nameless: Nameless,
+    authentication: &Authentication,
+    authorities: &Authorities,
+) -> String {
     let everyone = format!("everyone who can reach the address, as the user `{ADMIN}`");
     match nameless {
         Nameless::Admin => format!("{everyone} (no authentication is set up)"),
@@ -104,7 +120,10 @@ fn report(nameless: Nameless, authentication: &Authentication) -> String {
         }
         Nameless::Refused => {
             let schemes: Vec<_> = authentication.schemes().collect();
-            format!("those who say who they are: {}", schemes.join(", "))
+            let issuers: Vec<_> = authorities.issuers().collect();
+            let of = if issuers.is_empty() { "" } else { " of " };
+            let (schemes, issuers) = (schemes.join(", "), issuers.join(", "));
+            format!("those who say who they are: {schemes}{of}{issuers}")
         }
     }
 }

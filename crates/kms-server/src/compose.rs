@@ -13,6 +13,7 @@ use kms_seal::{Clear, Sealer};
 use kms_store::Store;
 
 use crate::app::App;
+use crate::authorities;
 use crate::callers::callers;
 use crate::connection::Registry;
 use crate::facts::FACTS;
@@ -55,6 +56,11 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     if !FACTS.missing.is_empty() {
         return Err(StartError::new(Exit::Configuration, FACTS.refusal()));
     }
+    // Before anything is touched.
+    let problems = authorities::problems(config, FACTS.build);
+    if !problems.is_empty() {
+        return Err(StartError::new(Exit::Configuration, problems.join("\n")));
+    }
     let store = kms_store::Config::directory(config.root_dir.value.clone());
     let store = Store::open(store).await.map_err(|error| store_error(&error))?;
     let policy = Policy {
@@ -80,6 +86,7 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         service,
         store,
         authentication: callers.authentication,
+        authorities: callers.authorities,
         callers: callers.report,
         limits,
         bodies: Bodies::new(BODIES_BYTES),
@@ -166,5 +173,6 @@ pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report 
         callers: app.callers.clone(),
         keys: sealer.describe(),
         clear: sealer.is_clear(),
+        warnings: app.authorities.warnings.clone(),
     }
 }

@@ -42,11 +42,22 @@ pub(super) async fn health(call: Call) -> Response<Body> {
 /// `GET /server-info`.
 pub(super) async fn server_info(call: Call) -> Response<Body> {
     let facts = call.app.facts;
+    let authorities = &call.app.authorities;
+    let issuers: Vec<_> = authorities.issuers().collect();
+    let tokens = (!issuers.is_empty()).then(|| {
+        json!({
+            "authorities": issuers,
+            "audiences": authorities.audiences,
+            "expiry_verified": authorities.expiry_verified,
+        })
+    });
     respond(&json!({
         "version": facts.short(),
         "fips_mode": false,
         "hsm_instances": [],
         "default_username": call.app.authentication.everyone().map(kms_core::Principal::user),
+        "authentication": call.app.authentication.schemes().collect::<Vec<_>>(),
+        "tokens": tokens,
         "build": facts.build.name(),
         "transport": facts.transport,
         "database": "sqlite",
