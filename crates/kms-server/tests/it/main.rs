@@ -7,8 +7,10 @@ mod life;
 mod limits;
 mod long;
 mod malformed;
+mod matrix;
 mod observed;
 mod routes;
+mod sharing;
 
 use kms_testkit::server::{Builder, Server};
 
