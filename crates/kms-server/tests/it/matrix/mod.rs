@@ -156,7 +156,7 @@ impl World {
     fn make(&self, user: &str, requests: Vec<Request>) {
         let undo = BatchErrorContinuationOption::Undo;
         let outcomes = self.ask(Some(user), undo, requests).unwrap();
-        let failure = outcomes.into_iter().enumerate().filter(|(_, it)| it.is_err()).next_back();
+        let failure = outcomes.into_iter().enumerate().rfind(|(_, it)| it.is_err());
         assert!(failure.is_none(), "{user}: {failure:?}");
     }
 
