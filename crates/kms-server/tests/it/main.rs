@@ -9,6 +9,7 @@ mod long;
 mod malformed;
 mod matrix;
 mod observed;
+mod provider;
 mod routes;
 mod sharing;
 
