@@ -219,7 +219,7 @@ impl Provider {
         let worked = fetched.is_ok();
         match fetched {
             Ok((set, dropped)) => self.install(set, &dropped),
-            Err(reason) => self.note_failure(reason),
+            Err(reason) => self.note_failure(&reason),
         }
         self.ended.send_replace(number);
         worked
@@ -249,15 +249,15 @@ impl Provider {
         }
     }
 
-    fn note_failure(&self, reason: String) {
+    fn note_failure(&self, reason: &str) {
         let issuer = self.issuer.as_str();
         let mut seen = lock(&self.seen);
-        if seen.failure.as_ref() == Some(&reason) {
+        if seen.failure.as_deref() == Some(reason) {
             tracing::debug!(issuer, reason, "the keys of the authority still cannot be fetched");
             return;
         }
         let known = seen.set.is_some();
-        seen.failure = Some(reason.clone());
+        seen.failure = Some(reason.to_owned());
         drop(seen);
         let next = if known {
             "tokens by the keys that are known are accepted for a day"

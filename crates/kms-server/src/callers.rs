@@ -87,7 +87,7 @@ pub(crate) async fn callers(
         // In this order they are asked: client certificate, API token, bearer token.
         schemes.push(Box::new(ApiTokenScheme::new(tokens, names.clone())));
     }
-    if let Some((bearer, by)) = authorities::bearer(config, build, names).map_err(wrong)? {
+    if let Some((bearer, by)) = authorities::bearer(config, build, names).map_err(|it| wrong(&it))? {
         schemes.push(Box::new(bearer));
         authorities = by;
     }
@@ -103,7 +103,7 @@ fn names(config: &Config) -> Result<Names, StartError> {
 }
 
 /// The options that are wrong, as the reason not to start.
-fn wrong(problems: Vec<String>) -> StartError {
+fn wrong(problems: &[String]) -> StartError {
     StartError::new(Exit::Configuration, problems.join("\n"))
 }
 

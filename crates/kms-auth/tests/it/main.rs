@@ -1,0 +1,10 @@
+//! What convinces this server of who is calling, and what does not.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod accepted;
+mod closed;
+mod keys;
+mod provider;
+mod refused;
+mod world;
