@@ -1,7 +1,7 @@
 //! A real identity provider and the server: logins, rotation of keys, outages, two authorities.
 
 use kms_testkit::http::Answer;
-use kms_testkit::provider::{AUDIENCE, CLAIM, CLIENT, Provider};
+use kms_testkit::provider::{AUDIENCE, CLAIM, CLIENT, Provider, Tls};
 use kms_testkit::server::{Builder, Server};
 use serde_json::json;
 
@@ -166,4 +166,18 @@ fn one_provider_cannot_speak_for_the_users_of_another() {
     ] {
         check(&server, what, &token, user);
     }
+}
+
+#[test]
+fn a_provider_that_nobody_else_trusts_is_trusted_by_file() {
+    let files = builder();
+    let tls = Tls::unknown(files.directory());
+    let trusted = tls.certificate.clone();
+    let provider = Provider::start_with_tls(tls);
+    assert!(provider.issuer().starts_with("https://"), "{}", provider.issuer());
+    let token = provider.user_token("alice");
+    let wary = believing(&provider).start();
+    assert_try_again(&me(&wary, &token));
+    let told = believing(&provider).environment("KMS_TRUSTED_CA_PATH", trusted).start();
+    check(&told, "by the file", &token, Some("alice@example.org"));
 }
