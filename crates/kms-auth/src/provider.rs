@@ -145,18 +145,21 @@ impl Provider {
 
     /// The key of this name, once it is known.
     pub(crate) async fn key(&self, kid: &str) -> Result<Arc<Key>, NoKey> {
-        match self.look(kid) {
-            Look::Found(key) => return Ok(key),
-            Look::Several => return Err(NoKey::Several),
-            Look::Unknown | Look::NoSet => {}
-        }
-        let retry_s = self.retry_s();
-        let asked = tokio::time::timeout(PATIENCE, self.asked()).await.is_ok();
+        let waiting = async {
+            // A fetch that is under way may be too old to have it; then one more is wanted.
+            for _ in 0..2 {
+                if matches!(self.look(kid), Look::Found(_) | Look::Several) {
+                    break;
+                }
+                self.asked().await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
         match self.look(kid) {
             Look::Found(key) => Ok(key),
             Look::Several => Err(NoKey::Several),
-            Look::Unknown if asked && lock(&self.seen).failure.is_none() => Err(NoKey::Unknown),
-            Look::Unknown | Look::NoSet => Err(NoKey::Undecided { retry_s }),
+            Look::Unknown if in_time && lock(&self.seen).failure.is_none() => Err(NoKey::Unknown),
+            Look::Unknown | Look::NoSet => Err(NoKey::Undecided { retry_s: self.retry_s() }),
         }
     }
 
@@ -173,21 +176,22 @@ impl Provider {
         }
     }
 
-    /// Ends when the authority has been asked, unless it was just now.
+    /// Ends when the fetch that is under way has ended, or else one that is begun for this; at once
+    /// where requests have caused one just now.
     async fn asked(&self) {
-        let wanted = {
+        let awaited = {
             let now = self.clock.now();
             let mut fetches = lock(&self.fetches);
-            let cool = fetches.wanted_at.is_none_or(|at| now - at >= COOL_DOWN_S);
-            if cool && fetches.begun >= fetches.wanted {
+            let idle = *self.ended.borrow() >= fetches.begun.max(fetches.wanted);
+            if idle && fetches.wanted_at.is_none_or(|at| now - at >= COOL_DOWN_S) {
                 fetches.wanted = fetches.begun + 1;
                 fetches.wanted_at = Some(now);
                 self.wake.notify_one();
             }
-            fetches.wanted
+            fetches.begun.max(fetches.wanted)
         };
         // The sender lives as long as `self`.
-        drop(self.ended.subscribe().wait_for(|ended| *ended >= wanted).await);
+        drop(self.ended.subscribe().wait_for(|ended| *ended >= awaited).await);
     }
 
     /// When a request may cause a fetch again, in seconds.

@@ -45,13 +45,37 @@ async fn keys_are_fetched_at_the_start_and_every_hour() {
 #[tokio::test(start_paused = true)]
 async fn whoever_comes_before_the_first_keys_waits_for_them() {
     let world = World::new();
-    world.web.hold(true);
+    world.web.hold("/keys");
     let token = world.token(json!({}));
     let (user, ()) = tokio::join!(world.user(&token), async {
         pass(3).await;
-        world.web.hold(false);
+        world.web.release();
     });
     assert_eq!(user, "alice@example.com");
+    assert_eq!(world.web.asked("/keys"), 1);
+    // Which was not a fetch that a request had caused: a new key is found at once.
+    let next = Key::new("next", Algorithm::Es256);
+    world.web.publish(ISSUER, &[next.jwk()]);
+    assert_eq!(world.user(&by(&next)).await, "alice@example.com");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_began_too_early_is_followed_by_another() {
+    let world = World::new();
+    world.user(&lasting(&world)).await;
+    // The hourly one is under way, and has its answer already, when the key is new.
+    pass(3590).await;
+    world.web.hold("/keys");
+    pass(20).await;
+    let next = Key::new("next", Algorithm::Es256);
+    world.web.publish(ISSUER, &[next.jwk()]);
+    let token = by(&next);
+    let (user, ()) = tokio::join!(world.user(&token), async {
+        pass(1).await;
+        world.web.release();
+    });
+    assert_eq!(user, "alice@example.com");
+    assert_eq!(world.web.asked("/keys"), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,12 +106,12 @@ async fn many_that_want_a_fetch_share_it() {
     world.user(&lasting(&world)).await;
     let next = Key::new("next", Algorithm::Es256);
     world.web.publish(ISSUER, &[world.curve.jwk(), next.jwk()]);
-    world.web.hold(true);
+    world.web.hold("/keys");
     let token = by(&next);
     let all = async { tokio::join!(world.user(&token), world.user(&token), world.user(&token)) };
     let (users, ()) = tokio::join!(all, async {
         pass(1).await;
-        world.web.hold(false);
+        world.web.release();
     });
     let alice = || "alice@example.com".to_owned();
     assert_eq!(users, (alice(), alice(), alice()));
@@ -180,7 +204,7 @@ async fn an_unknown_kid_is_undecided_while_the_provider_is_gone() {
 async fn a_slow_provider_holds_up_nobody_whose_key_is_known() {
     let world = World::new();
     world.user(&lasting(&world)).await;
-    world.web.hold(true);
+    world.web.hold("/keys");
     let forged = world.with_header(json!({ "kid": "unknown" }));
     let started = Instant::now();
     let (refusal, ()) = tokio::join!(world.refusal(&forged), async {

@@ -37,8 +37,8 @@ impl Clock for Virtual {
 pub(crate) struct Web {
     documents: Mutex<HashMap<String, Fetched>>,
     asked: Mutex<Vec<String>>,
-    /// While this is true, nothing is answered.
-    held: watch::Sender<bool>,
+    /// The end of the URLs that are not answered.
+    held: watch::Sender<Option<&'static str>>,
 }
 
 impl Web {
@@ -67,8 +67,13 @@ impl Web {
         self.asked.lock().unwrap().iter().filter(|url| url.ends_with(end)).count()
     }
 
-    pub(crate) fn hold(&self, held: bool) {
-        self.held.send_replace(held);
+    /// From now on no URL with this end is answered, until it is released.
+    pub(crate) fn hold(&self, end: &'static str) {
+        self.held.send_replace(Some(end));
+    }
+
+    pub(crate) fn release(&self) {
+        self.held.send_replace(None);
     }
 }
 
@@ -76,8 +81,10 @@ impl Fetch for Web {
     fn fetch<'a>(&'a self, _home: &'a str, url: &'a str) -> Fetching<'a> {
         self.asked.lock().unwrap().push(url.to_owned());
         Box::pin(async move {
-            drop(self.held.subscribe().wait_for(|held| !held).await);
+            // What is answered is what was there when it was asked for.
             let known = self.documents.lock().unwrap().get(url).cloned();
+            let held = |end: &str| url.ends_with(end);
+            drop(self.held.subscribe().wait_for(|end| !end.is_some_and(held)).await);
             known.unwrap_or_else(|| Err(format!("{url}: nobody is there")))
         })
     }

@@ -12,6 +12,7 @@ mod observed;
 mod provider;
 mod routes;
 mod sharing;
+mod tokens;
 
 use kms_testkit::server::{Builder, Server};
 
