@@ -133,3 +133,61 @@ fn refusal(invalid: &InvalidApiToken, text: &[u8]) -> Refusal {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kms_core::{Policy, Service, SystemClock};
+    use kms_store::{Config, Store};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_revoked_token_is_refused_within_a_second() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = Store::open(Config::directory(directory.path())).await.unwrap();
+        let clock = Arc::new(SystemClock);
+        let service = Service::open(store, &kms_seal::Clear, Policy::default(), clock).await;
+        let tokens = service.unwrap().api_tokens();
+        let text = tokens.create("night", None, None).await.unwrap();
+        let header = [b"Bearer ", text.expose()].concat();
+        let offered = Offered { authorization: Some(&header), ..Offered::default() };
+        let scheme = ApiTokenScheme::new(tokens.clone(), Names::default());
+        let begin = Instant::now();
+        assert!(matches!(scheme.judge(&offered, begin).await, Outcome::Yes(_)));
+        tokens.revoke("night").await.unwrap();
+        let later = |millis| begin + Duration::from_millis(millis);
+        // Remembered, and being asked for does not make it last longer.
+        assert!(matches!(scheme.judge(&offered, later(999)).await, Outcome::Yes(_)));
+        assert!(matches!(scheme.judge(&offered, later(1000)).await, Outcome::Failed(_)));
+        // What is refused is not remembered, and what is over is not either.
+        assert!(matches!(scheme.judge(&offered, later(1001)).await, Outcome::Failed(_)));
+    }
+
+    #[tokio::test]
+    async fn no_more_is_remembered_than_there_is_room_for() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = Store::open(Config::directory(directory.path())).await.unwrap();
+        let clock = Arc::new(SystemClock);
+        let service = Service::open(store, &kms_seal::Clear, Policy::default(), clock).await;
+        let scheme = ApiTokenScheme::new(service.unwrap().api_tokens(), Names::default());
+        let now = Instant::now();
+        let known = |until| Remembered { principal: Principal::new("a"), until, expires: None };
+        let key = |number: usize| {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&number.to_be_bytes());
+            key
+        };
+        for number in 0..REMEMBERED_MAX {
+            scheme.remember(key(number), known(now + REMEMBERED), now);
+        }
+        scheme.remember(key(REMEMBERED_MAX), known(now + REMEMBERED), now);
+        assert!(scheme.remembered(&key(REMEMBERED_MAX), now).is_none());
+        // A second later there is room again.
+        let later = now + REMEMBERED;
+        scheme.remember(key(REMEMBERED_MAX), known(later + REMEMBERED), later);
+        assert!(scheme.remembered(&key(REMEMBERED_MAX), later).is_some());
+        assert!(scheme.remembered(&key(0), later).is_none());
+    }
+}

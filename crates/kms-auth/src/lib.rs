@@ -9,6 +9,7 @@ pub mod api_token;
 pub mod bearer;
 mod cache;
 mod claims;
+pub mod client_certificate;
 mod jwks;
 mod members;
 pub mod name;

@@ -3,9 +3,11 @@
 //! The one place that decides whether anybody is asked at all. Judges no credential.
 
 use kms_auth::api_token::ApiTokenScheme;
+use kms_auth::client_certificate::{self, CertificateScheme, Field};
 use kms_auth::name::Names;
 use kms_auth::{Authentication, Authenticator};
 use kms_config::exit::Exit;
+use kms_config::value::CertificateUser;
 use kms_config::{Build, Config};
 use kms_core::{ADMIN, ApiTokens};
 
@@ -83,11 +85,17 @@ pub(crate) async fn callers(
     let nameless = set_up.nameless(build);
     let mut schemes: Vec<Box<dyn Authenticator>> = Vec::new();
     let mut authorities = Authorities::default();
+    let certificates = certificates(config, names.clone())?;
     if nameless == Nameless::Refused {
         // In this order they are asked: client certificate, API token, bearer token.
+        if let Some(certificates) = certificates {
+            schemes.push(Box::new(certificates));
+        }
         schemes.push(Box::new(ApiTokenScheme::new(tokens, names.clone())));
     }
-    if let Some((bearer, by)) = authorities::bearer(config, build, names).map_err(|it| wrong(&it))? {
+    if let Some((bearer, by)) =
+        authorities::bearer(config, build, names).map_err(|it| wrong(&it))?
+    {
         schemes.push(Box::new(bearer));
         authorities = by;
     }
@@ -100,6 +108,21 @@ pub(crate) async fn callers(
 fn names(config: &Config) -> Result<Names, StartError> {
     Names::new(&config.user_map, *config.certificate_emails)
         .map_err(|error| StartError::new(Exit::Configuration, format!("KMS_USER_MAP: {error}")))
+}
+
+/// The scheme of client certificates, where there is an authority for them.
+fn certificates(config: &Config, names: Names) -> Result<Option<CertificateScheme>, StartError> {
+    let Some(path) = config.client_ca_path.as_ref() else { return Ok(None) };
+    // Whoever listens with TLS reads it again; what is wrong with it is said at once.
+    client_certificate::Authorities::read(path).map_err(|error| {
+        StartError::new(Exit::Configuration, format!("KMS_CLIENT_CA_PATH: {error}"))
+    })?;
+    let field = match *config.client_certificate_user {
+        CertificateUser::Email => Field::Email,
+        CertificateUser::CommonName => Field::CommonName,
+        CertificateUser::SubjectAlternativeName => Field::SubjectAlternativeName,
+    };
+    Ok(Some(CertificateScheme::new(field, names)))
 }
 
 /// The options that are wrong, as the reason not to start.

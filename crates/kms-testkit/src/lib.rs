@@ -11,3 +11,4 @@ pub mod http;
 pub mod issuer;
 pub mod provider;
 pub mod server;
+pub mod tls;

@@ -3,11 +3,16 @@
 
 use std::sync::Arc;
 
+use kms_auth::api_token::ApiTokenScheme;
+use kms_auth::client_certificate::{CertificateScheme, Field};
+use kms_auth::name::Names;
 use kms_auth::{Authentication, Authenticator, Kind, Offered, Refusal};
 use kms_core::Principal;
 use kms_testkit::issuer::{Algorithm, Key};
+use kms_testkit::tls::{Authority, Names as Written};
 use serde_json::json;
 
+use crate::api_token::Machines;
 use crate::world::{self, ISSUER, Setting, Web, World};
 
 /// What a caller offers.
@@ -58,9 +63,43 @@ struct Scheme {
 }
 
 /// The schemes in the order in which a server asks them.
-#[expect(clippy::unused_async, reason = "a scheme may have to open a database")]
 async fn schemes() -> Vec<Scheme> {
-    vec![bearer()]
+    vec![certificate(), api_token().await, bearer()]
+}
+
+fn certificate() -> Scheme {
+    let authority = Authority::new("clients");
+    let offer = |names| Offer {
+        certificate: Some(authority.client(names).certificate.to_vec()),
+        ..Offer::default()
+    };
+    let written = Written { emails: &["carol@example.com"], ..Written::default() };
+    let good = offer(written);
+    let mut cut = good.clone();
+    cut.certificate = cut.certificate.map(|it| it[..it.len() - 1].to_vec());
+    let bad = vec![
+        offer(Written::default()),
+        offer(Written { emails: &["carol@example.com", "admin@example.com"], ..written }),
+        offer(Written { emails: &["token:carol@example.com"], ..written }),
+        offer(Written { emails: &[], common: &["carol", "admin"], ..written }),
+        cut,
+    ];
+    let judge = Box::new(CertificateScheme::new(Field::Email, Names::default()));
+    Scheme { judge, good, user: "cert:carol@example.com", bad, sealed: false }
+}
+
+async fn api_token() -> Scheme {
+    let machines = Machines::new().await;
+    let offer = |text: &[u8]| Offer::header([b"Bearer ", text].concat());
+    let good = machines.create("night").await;
+    let revoked = machines.create("gone").await;
+    machines.tokens.revoke("gone").await.unwrap();
+    let mut unknown = good.clone();
+    unknown[4] = if unknown[4] == b'0' { b'1' } else { b'0' };
+    let bad = vec![offer(&revoked), offer(&unknown), offer(&good[..good.len() - 1])];
+    let judge = Box::new(ApiTokenScheme::new(machines.tokens.clone(), Names::default()));
+    // The database goes with its directory, and stays open.
+    Scheme { judge, good: offer(&good), user: "token:night", bad, sealed: true }
 }
 
 fn bearer() -> Scheme {

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod accepted;
+mod api_token;
+mod certificate;
 mod closed;
 mod keys;
 mod provider;
