@@ -93,9 +93,8 @@ pub(crate) async fn callers(
         }
         schemes.push(Box::new(ApiTokenScheme::new(tokens, names.clone())));
     }
-    if let Some((bearer, by)) =
-        authorities::bearer(config, build, names).map_err(|it| wrong(&it))?
-    {
+    let bearer = authorities::bearer(config, build, names).map_err(|it| wrong(&it))?;
+    if let Some((bearer, by)) = bearer {
         schemes.push(Box::new(bearer));
         authorities = by;
     }

@@ -304,6 +304,9 @@ fn each_user_is_somebody_else() {
     }
     // In a dev build a token may be over.
     is_user(&server, &issuer.token_with(ALICE, json!({ "exp": 1 })), ALICE);
+    let version = server.connect().get("/version").json();
+    let version = version.as_str().unwrap();
+    assert!(version.ends_with(" (AWS-LC, dev); expired tokens are accepted"), "{version}");
     let info = server.connect().get("/server-info").json();
     assert_eq!(info["default_username"], json!(null));
     assert_eq!(info["authentication"], json!(["api-token", "bearer"]));
