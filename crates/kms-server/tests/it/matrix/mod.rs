@@ -33,7 +33,7 @@ use self::requests::{about, request, seal};
 /// Connections at once: most of the answers wait for the end of their slot.
 const CONNECTIONS: usize = 48;
 /// For how long the grants hold that are to have expired.
-const EXPIRE_S: u64 = 2;
+const EXPIRE_S: u64 = 4;
 
 const TYPES: [ObjectType; 6] = [
     ObjectType::Certificate,
