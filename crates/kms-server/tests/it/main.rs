@@ -6,6 +6,7 @@ mod exchanges;
 mod life;
 mod limits;
 mod long;
+mod machines;
 mod malformed;
 mod matrix;
 mod observed;
