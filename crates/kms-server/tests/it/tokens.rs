@@ -272,6 +272,29 @@ fn whoever_sends_a_kmip_message_gets_one_back() {
 }
 
 #[test]
+fn the_request_of_a_stranger_is_not_read() {
+    let issuer = issuer();
+    let server = believing(&issuer).start();
+    for (path, kind, start) in [
+        ("/kmip", "application/octet-stream", &b"\x42\x00\x7b\x01"[..]),
+        ("/kmip", "application/json", b"{\"tag\":\"ResponseMessage\""),
+        ("/kmip/2_1", "application/json", b"Authentication_Not_Successful: "),
+    ] {
+        let mut connection = server.connect();
+        // Fifty megabytes are announced, and none is sent.
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: {kind}\r\n\
+             content-length: 50000000\r\n\r\n"
+        );
+        connection.send(head.as_bytes());
+        let answer = connection.answer().unwrap();
+        assert_eq!(answer.status, 401, "{path} {kind}: {}", answer.text());
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        assert!(answer.body.starts_with(start), "{path} {kind}: {}", answer.text());
+    }
+}
+
+#[test]
 fn the_answer_helps_those_who_hold_a_token() {
     let issuer = issuer();
     let server = believing(&issuer).start();
