@@ -9,6 +9,9 @@ use kms_store::{
     Condition, EVERYONE, Error, KeyringRow, MAX_INDEX_VALUE, Row, Search, Store, Write,
 };
 
+use crate::api_tokens::{
+    api_tokens_are_changed_one_after_the_other, beside_a_server_only_api_tokens_are_changed,
+};
 use crate::audit::{
     a_record_is_kept_with_its_change_and_heard_of, a_record_of_unknown_fate_is_heard_of,
     epochs_and_the_head_of_a_log_are_kept, lines_of_a_log_are_kept,
@@ -55,6 +58,8 @@ store_suite! { sqlite, crate::Sqlite;
     a_record_is_kept_with_its_change_and_heard_of
     a_record_of_unknown_fate_is_heard_of
     epochs_and_the_head_of_a_log_are_kept
+    api_tokens_are_changed_one_after_the_other
+    beside_a_server_only_api_tokens_are_changed
     lines_of_a_log_are_kept
 }
 
