@@ -414,19 +414,20 @@ fn revoke_for(id: &str, code: RevocationReasonCode) -> Request {
 /// What the veil promises.
 const SLOT: Duration = Duration::from_millis(2);
 
-/// The shortest of some times that an answer takes; of more, where it is long.
-async fn shortest(mut ask: impl AsyncFnMut()) -> Duration {
+/// The shortest time that an answer takes, of so many.
+async fn shortest(tries: usize, mut ask: impl AsyncFnMut()) -> Duration {
     let mut shortest = Duration::MAX;
-    for number in 0..100 {
-        if number >= 8 && shortest < SLOT {
-            break;
-        }
+    for _ in 0..tries {
         let begun = Instant::now();
         ask().await;
         shortest = shortest.min(begun.elapsed());
     }
     shortest
 }
+
+/// How often what must leave late is asked for, and what may leave early on a machine that is busy.
+const LATE: usize = 8;
+const EARLY: usize = 50;
 
 /// How long exactly is measured by the bench: here, that no answer that depends on what is hidden
 /// leaves before the end of a slot, and that the others do not wait.
@@ -449,26 +450,27 @@ async fn what_must_not_tell_what_exists_leaves_at_the_end_of_a_slot() {
         ("Import", Request::Import(import), import_over("new")),
     ];
     for (name, there, missing) in &requests {
-        let bob = shortest(async || drop(world.ask("bob", there.clone()).await)).await;
+        let bob = shortest(LATE, async || drop(world.ask("bob", there.clone()).await)).await;
         assert!(bob >= SLOT, "{name}, hidden: {bob:?}");
         if *name != "Import" {
-            let nobody = shortest(async || drop(world.ask("bob", missing.clone()).await)).await;
+            let nobody =
+                shortest(LATE, async || drop(world.ask("bob", missing.clone()).await)).await;
             assert!(nobody >= SLOT, "{name}, not there: {nobody:?}");
-            let ann = shortest(async || drop(world.ask("ann", there.clone()).await)).await;
+            let ann = shortest(EARLY, async || drop(world.ask("ann", there.clone()).await)).await;
             assert!(ann < SLOT, "{name}, the owner: {ann:?}");
         }
     }
     let (ann, bob) = (Principal::new("ann"), Principal::new("bob"));
     for id in ["key", "none"] {
-        let listed = shortest(async || drop(world.service.accesses(&bob, id).await)).await;
+        let listed = shortest(LATE, async || drop(world.service.accesses(&bob, id).await)).await;
         assert!(listed >= SLOT, "{id}: {listed:?}");
         let get = [Permission::Get];
-        let granted = shortest(async || {
+        let granted = shortest(LATE, async || {
             drop(world.service.grant(&bob, Some(id), "eve", &get).await);
         });
         assert!(granted.await >= SLOT, "{id}");
     }
-    let listed = shortest(async || drop(world.service.accesses(&ann, "key").await)).await;
+    let listed = shortest(EARLY, async || drop(world.service.accesses(&ann, "key").await)).await;
     assert!(listed < SLOT, "{listed:?}");
 }
 
