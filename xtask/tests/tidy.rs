@@ -25,7 +25,10 @@ fn files(directory: &Path, endings: &[&str]) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
-            if !matches!(name.as_str(), "target" | ".git" | "corpus" | "artifacts" | "work") {
+            if !matches!(
+                name.as_str(),
+                "target" | "node_modules" | ".git" | "corpus" | "artifacts" | "work"
+            ) {
                 found.extend(files(&path, endings));
             }
         } else if endings.iter().any(|ending| name.ends_with(ending)) {
@@ -263,11 +266,14 @@ fn nothing_is_left_to_do_and_nothing_names_one_machine() {
         concat!("Clau", "de"),
         concat!("as an A", "I"),
     ];
-    let mut paths = files(&root(), &[".rs", ".md", ".toml", ".sh", ".sql", ".txt", ".yml"]);
+    // Who makes tokens is no note to oneself.
+    let others = [concat!("iss", "uer"), concat!("iss", "ued")];
+    let mut paths = files(&root(), &[".rs", ".md", ".toml", ".sh", ".sql", ".txt", ".yml", ".mjs"]);
     paths.push(root().join(".ci/run"));
     let mut faults = Faults::default();
     for path in paths {
         for (number, line) in read(&path).lines().enumerate() {
+            let line = others.iter().fold(line.to_owned(), |line, other| line.replace(other, ""));
             if let Some(word) = words.iter().find(|word| line.contains(**word)) {
                 faults.add(format_args!("{}:{}: {word}", relative(&path), number + 1));
             }

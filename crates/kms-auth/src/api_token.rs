@@ -48,7 +48,7 @@ impl ApiTokenScheme {
     }
 
     async fn judge(&self, offered: &Offered<'_>, now: Instant) -> Outcome {
-        let token = offered.authorization.and_then(bearer);
+        let token = offered.bearer();
         let Some(text) = token.filter(|text| text.starts_with(PREFIX)) else {
             return Outcome::NotMine;
         };
@@ -106,13 +106,6 @@ impl Authenticator for ApiTokenScheme {
     }
 }
 
-/// The token of an `Authorization` header with the scheme Bearer (RFC 6750 section 2.1).
-fn bearer(header: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = header.split_at_checked(b"bearer".len())?;
-    let token = rest.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"bearer") && rest.first() == Some(&b' ')).then_some(token)
-}
-
 /// One text for all that a forger may try: what is wrong with a guess is told to the log alone.
 const NOT_GOOD: &str =
     "this API token is not known here; the operator can make another: kms-server token create";
@@ -138,5 +131,63 @@ fn refusal(invalid: &InvalidApiToken, text: &[u8]) -> Refusal {
             invalid.to_string(),
             RETRY_S,
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kms_core::{Policy, Service, SystemClock};
+    use kms_store::{Config, Store};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_revoked_token_is_refused_within_a_second() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = Store::open(Config::directory(directory.path())).await.unwrap();
+        let clock = Arc::new(SystemClock);
+        let service = Service::open(store, &kms_seal::Clear, Policy::default(), clock).await;
+        let tokens = service.unwrap().api_tokens();
+        let text = tokens.create("night", None, None).await.unwrap();
+        let header = [b"Bearer ", text.expose()].concat();
+        let offered = Offered { authorization: Some(&header), ..Offered::default() };
+        let scheme = ApiTokenScheme::new(tokens.clone(), Names::default());
+        let begin = Instant::now();
+        assert!(matches!(scheme.judge(&offered, begin).await, Outcome::Yes(_)));
+        tokens.revoke("night").await.unwrap();
+        let later = |millis| begin + Duration::from_millis(millis);
+        // Remembered, and being asked for does not make it last longer.
+        assert!(matches!(scheme.judge(&offered, later(999)).await, Outcome::Yes(_)));
+        assert!(matches!(scheme.judge(&offered, later(1000)).await, Outcome::Failed(_)));
+        // What is refused is not remembered, and what is over is not either.
+        assert!(matches!(scheme.judge(&offered, later(1001)).await, Outcome::Failed(_)));
+    }
+
+    #[tokio::test]
+    async fn no_more_is_remembered_than_there_is_room_for() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = Store::open(Config::directory(directory.path())).await.unwrap();
+        let clock = Arc::new(SystemClock);
+        let service = Service::open(store, &kms_seal::Clear, Policy::default(), clock).await;
+        let scheme = ApiTokenScheme::new(service.unwrap().api_tokens(), Names::default());
+        let now = Instant::now();
+        let known = |until| Remembered { principal: Principal::new("a"), until, expires: None };
+        let key = |number: usize| {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&number.to_be_bytes());
+            key
+        };
+        for number in 0..REMEMBERED_MAX {
+            scheme.remember(key(number), known(now + REMEMBERED), now);
+        }
+        scheme.remember(key(REMEMBERED_MAX), known(now + REMEMBERED), now);
+        assert!(scheme.remembered(&key(REMEMBERED_MAX), now).is_none());
+        // A second later there is room again.
+        let later = now + REMEMBERED;
+        scheme.remember(key(REMEMBERED_MAX), known(later + REMEMBERED), later);
+        assert!(scheme.remembered(&key(REMEMBERED_MAX), later).is_some());
+        assert!(scheme.remembered(&key(0), later).is_none());
     }
 }

@@ -6,7 +6,15 @@
 //! decided is refused. This crate must never know objects, SQL or routes.
 
 pub mod api_token;
+pub mod bearer;
+mod cache;
+mod claims;
+pub mod client_certificate;
+mod jwks;
+mod members;
 pub mod name;
+pub mod provider;
+pub mod rules;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -27,6 +35,16 @@ pub struct Offered<'a> {
     pub password: Option<(&'a str, &'a str)>,
     /// Where the connection comes from.
     pub peer: Option<SocketAddr>,
+}
+
+impl<'a> Offered<'a> {
+    /// The token of an `Authorization` header with the scheme Bearer (RFC 6750 section 2.1); it may
+    /// be empty.
+    pub(crate) fn bearer(&self) -> Option<&'a [u8]> {
+        let (scheme, rest) = self.authorization?.split_at_checked(b"bearer".len())?;
+        let apart = matches!(rest.first(), None | Some(b' '));
+        (scheme.eq_ignore_ascii_case(b"bearer") && apart).then_some(rest.trim_ascii())
+    }
 }
 
 impl fmt::Debug for Offered<'_> {

@@ -70,7 +70,7 @@ pub enum CertificateUser {
     Email,
     /// The common name of the subject.
     CommonName,
-    /// The first e-mail address, DNS name or URI of the subject alternative name.
+    /// The subject alternative name: its e-mail address, else its DNS name, else its URI.
     SubjectAlternativeName,
 }
 

@@ -101,7 +101,7 @@ they are.
 | Cell | Says |
 |---|---|
 | yes | let in; *yes, usage*: if the Cryptographic Usage Mask has the bits of the heading |
-| – | the answer for an object that does not exist |
+| – | the answer for an object that does not exist; to Import, the one for an identifier in use |
 | type | not for this type of object |
 | gone | the key material is gone |
 | state | not in this state |

@@ -241,3 +241,43 @@ fn push(bound: &mut Vec<u8>, bytes: &[u8]) {
     bound.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
     bound.extend_from_slice(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(expires: Option<i64>, note: Option<&str>) -> Grant {
+        Grant {
+            id: "key".to_owned(),
+            user: "bob".to_owned(),
+            permissions: "[\"Get\"]".to_owned(),
+            expires,
+            note: note.map(str::to_owned),
+            mac: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_grant_without_end_and_note_is_signed_as_before_there_were_any() {
+        let vault = Vault::new(&Secret::new(vec![7; 32])).unwrap();
+        let mut bound = b"G\0\0\0\0\0\0\0\x03key\0\0\0\0\0\0\0\x03bob\0\0\0\0\0\0\0\x07".to_vec();
+        bound.extend_from_slice(b"[\"Get\"]\0\0\0\x05");
+        let before = mac::hmac_sha256(vault.grants.expose(), &[&bound]);
+        assert_eq!(vault.grant_mac(&grant(None, None), 5), before);
+        assert_ne!(vault.grant_mac(&grant(None, None), 6), before);
+    }
+
+    #[test]
+    fn the_mac_of_a_grant_tells_every_end_and_note_apart() {
+        let vault = Vault::new(&Secret::new(vec![7; 32])).unwrap();
+        let mut macs = Vec::new();
+        for expires in [None, Some(0), Some(1), Some(-1)] {
+            for note in [None, Some(""), Some("a")] {
+                macs.push(vault.grant_mac(&grant(expires, note), 5));
+            }
+        }
+        macs.sort_unstable();
+        macs.dedup();
+        assert_eq!(macs.len(), 12);
+    }
+}

@@ -1,21 +1,28 @@
 //! When an answer leaves that must not tell whether an object exists.
 //!
 //! To find nothing and to find what is another's are different work, and the difference can be
-//! measured. Such an answer therefore leaves at the end of a slot of time, counted from the start of
-//! its operation. The slots end by a thread of their own: a timer of the runtime would fire whole
-//! milliseconds after the work was done, and so tell when that was. This module must never know what
-//! is hidden.
+//! measured. Such an answer therefore leaves after a slot of time, counted from the start of its
+//! operation, and a random while after that. The slots end by a thread of their own: a timer of the
+//! runtime would fire whole milliseconds after the work was done, and so tell when that was. This
+//! module must never know what is hidden. Why and what remains: `docs/decisions/0016-time.md`.
 
 use std::collections::BinaryHeap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use kms_crypto::random;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
 /// How long a slot is: longer than the work behind it on a server that is not overloaded.
 const SLOT: Duration = Duration::from_millis(2);
+/// How long nothing is done at its end. A processor wakes the later the longer it slept, so that
+/// the last sleep must be the same however long the work was.
+const QUIET: Duration = Duration::from_millis(1);
+/// The longest random while. The work leaves other things in the processor's caches, which is worth
+/// a few microseconds afterwards: they are lost in this.
+const BLUR: Duration = Duration::from_millis(1);
 /// The thread only wakes others.
 const STACK_BYTES: usize = 64 << 10;
 
@@ -144,19 +151,31 @@ impl Veil<'_> {
         self.drawn = true;
     }
 
-    /// Waits for the end of the slot, where the veil was drawn.
+    /// Waits for the end of the slot and a while, where the veil was drawn.
     pub(crate) async fn lift(&self) {
         if self.drawn {
-            self.slots.wait(end(self.begun, Instant::now())).await;
+            let quiet = quiet(self.begun, Instant::now());
+            self.slots.wait(quiet).await;
+            let rest = QUIET.saturating_add(blur());
+            self.slots.wait(quiet.checked_add(rest).unwrap_or(quiet)).await;
         }
     }
 }
 
-/// The end of the slot, among those that began with `begun`, in which `now` is.
-fn end(begun: Instant, now: Instant) -> Instant {
-    let whole = now.saturating_duration_since(begun).as_nanos() / SLOT.as_nanos();
-    let slots = u32::try_from(whole).unwrap_or(u32::MAX).saturating_add(1);
-    begun.checked_add(SLOT.saturating_mul(slots)).unwrap_or(now)
+/// Up to [`BLUR`], in steps of some nanoseconds.
+fn blur() -> Duration {
+    // Without randomness, there are the slots still.
+    let step = random::bytes::<2>().map_or(0, u16::from_be_bytes);
+    BLUR.checked_div(u32::from(u16::MAX)).unwrap_or_default().saturating_mul(u32::from(step))
+}
+
+/// When it becomes quiet in the slot, among those that began with `begun`, in which the work that is
+/// done at `now` ends.
+fn quiet(begun: Instant, now: Instant) -> Instant {
+    let done = now.saturating_duration_since(begun).saturating_add(QUIET);
+    let slots = u32::try_from(done.as_nanos().div_ceil(SLOT.as_nanos())).unwrap_or(u32::MAX);
+    let end = begun.checked_add(SLOT.saturating_mul(slots));
+    end.and_then(|end| end.checked_sub(QUIET)).unwrap_or(now)
 }
 
 #[cfg(test)]
@@ -166,8 +185,8 @@ mod tests {
     #[test]
     fn a_slot_ends_at_a_multiple_of_its_length() {
         let begun = Instant::now();
-        for (micros, ends) in [(0, 2), (1, 2), (1_999, 2), (2_000, 4), (3_500, 4), (250_001, 252)] {
-            let end = end(begun, begun + Duration::from_micros(micros));
+        for (micros, ends) in [(0, 2), (1, 2), (1_000, 2), (1_001, 4), (3_000, 4), (249_001, 252)] {
+            let end = quiet(begun, begun + Duration::from_micros(micros)) + QUIET;
             assert_eq!(end - begun, Duration::from_millis(ends), "{micros}");
         }
     }

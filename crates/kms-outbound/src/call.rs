@@ -166,9 +166,12 @@ impl Caller {
         }
         let reach = match url.scheme() {
             "https" => reach,
-            "http" if self.plain_loopback && reach != Reach::Public => Reach::Loopback,
+            // Whatever `localhost` stands for, it is judged again when it is called.
+            "http" if self.plain_loopback && reach != Reach::Public && may_be_loopback(&url) => {
+                Reach::Loopback
+            }
             "http" if self.plain_loopback => {
-                return Err(error(&host, Cause::Url("plain HTTP, to a host that we do not know")));
+                return Err(error(&host, Cause::Url("plain HTTP, and not to this machine")));
             }
             "http" => return Err(error(&host, Cause::Url("plain HTTP; it has to be https"))),
             _ => return Err(error(&host, Cause::Url("it has to be an https URL"))),
@@ -258,6 +261,11 @@ impl Caller {
             Cause::Broken
         }
     }
+}
+
+/// Whether a host may be this machine: its name for itself, or an address, which is judged.
+fn may_be_loopback(url: &Url) -> bool {
+    !matches!(url.host(), Some(Host::Domain(name)) if name != "localhost")
 }
 
 /// The cause of this type, however deep.

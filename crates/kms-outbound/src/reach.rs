@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Url;
 
 /// How far a request may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,16 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// How far `url` may go where it was named by what `home` answered: to the same host, whatever
+    /// address it has, and else to public addresses.
+    pub fn of_url_named_by(home: &str, url: &str) -> Self {
+        let host = |text| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+        match (host(home), host(url)) {
+            (Some(home), Some(host)) if home == host => Self::Anywhere,
+            _ => Self::Public,
+        }
+    }
+
     /// Whether `address` is within reach.
     pub fn allows(self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -135,6 +146,23 @@ mod tests {
         ] {
             assert!(!Reach::Public.allows(address.parse().unwrap()), "{address}");
         }
+    }
+
+    #[test]
+    fn a_host_may_name_itself_and_what_is_public() {
+        let home = "https://id.internal/realm/";
+        for (url, reach) in [
+            ("https://id.internal/keys", Reach::Anywhere),
+            ("https://ID.Internal:8443/keys", Reach::Anywhere),
+            ("https://keys.internal/keys", Reach::Public),
+            ("https://id.internal.example/keys", Reach::Public),
+            ("https://10.0.0.1/keys", Reach::Public),
+            ("", Reach::Public),
+            ("keys", Reach::Public),
+        ] {
+            assert_eq!(Reach::of_url_named_by(home, url), reach, "{url}");
+        }
+        assert_eq!(Reach::of_url_named_by("", ""), Reach::Public);
     }
 
     #[test]

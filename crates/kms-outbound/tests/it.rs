@@ -94,6 +94,8 @@ fn urls_are_judged_before_anything_is_sent() {
     // Plain HTTP: never, or on this machine.
     assert!(matches!(judge(false, "http://127.0.0.1/", anywhere), Err(Cause::Url(_))));
     assert_eq!(judge(true, "http://127.0.0.1/", anywhere), Ok(()));
+    assert_eq!(judge(true, "http://localhost/", anywhere), Ok(()));
+    assert!(matches!(judge(true, "http://id.example/", anywhere), Err(Cause::Url(_))));
     assert_eq!(judge(true, "http://10.0.0.1/", anywhere), out("10.0.0.1"));
     assert!(matches!(judge(true, "http://127.0.0.1/", public), Err(Cause::Url(_))));
     for url in

@@ -7,6 +7,7 @@ use kms_auth::Authentication;
 use kms_core::Service;
 use kms_store::Store;
 
+use crate::authorities::Authorities;
 use crate::connection::Registry;
 use crate::facts::Facts;
 use crate::http::Bodies;
@@ -22,6 +23,8 @@ pub(crate) struct App {
     pub(crate) store: Store,
     /// Who is calling.
     pub(crate) authentication: Authentication,
+    /// Whose tokens say who is calling.
+    pub(crate) authorities: Authorities,
     /// What the start-up report says of who may call.
     pub(crate) callers: String,
     /// The bounds.

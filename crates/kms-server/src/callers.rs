@@ -3,18 +3,22 @@
 //! The one place that decides whether anybody is asked at all. Judges no credential.
 
 use kms_auth::api_token::ApiTokenScheme;
+use kms_auth::client_certificate::{self, CertificateScheme, Field};
 use kms_auth::name::Names;
 use kms_auth::{Authentication, Authenticator};
 use kms_config::exit::Exit;
+use kms_config::value::CertificateUser;
 use kms_config::{Build, Config};
 use kms_core::{ADMIN, ApiTokens};
 
+use crate::authorities::{self, Authorities};
 use crate::compose::StartError;
 use crate::facts::FACTS;
 
 /// The schemes of a server, and what its report says of them.
 pub(crate) struct Callers {
     pub(crate) authentication: Authentication,
+    pub(crate) authorities: Authorities,
     pub(crate) report: String,
 }
 
@@ -80,13 +84,23 @@ pub(crate) async fn callers(
     let set_up = SetUp { api_tokens: there, ..SetUp::by(config) };
     let nameless = set_up.nameless(build);
     let mut schemes: Vec<Box<dyn Authenticator>> = Vec::new();
+    let mut authorities = Authorities::default();
+    let certificates = certificates(config, names.clone())?;
     if nameless == Nameless::Refused {
         // In this order they are asked: client certificate, API token, bearer token.
-        schemes.push(Box::new(ApiTokenScheme::new(tokens, names)));
+        if let Some(certificates) = certificates {
+            schemes.push(Box::new(certificates));
+        }
+        schemes.push(Box::new(ApiTokenScheme::new(tokens, names.clone())));
+    }
+    let bearer = authorities::bearer(config, build, names).map_err(|it| wrong(&it))?;
+    if let Some((bearer, by)) = bearer {
+        schemes.push(Box::new(bearer));
+        authorities = by;
     }
     let authentication = Authentication::new(schemes);
-    let report = report(nameless, &authentication);
-    Ok(Callers { authentication, report })
+    let report = report(nameless, &authentication, &authorities);
+    Ok(Callers { authentication, authorities, report })
 }
 
 /// What credentials call users, by the operator's map.
@@ -95,7 +109,31 @@ fn names(config: &Config) -> Result<Names, StartError> {
         .map_err(|error| StartError::new(Exit::Configuration, format!("KMS_USER_MAP: {error}")))
 }
 
-fn report(nameless: Nameless, authentication: &Authentication) -> String {
+/// The scheme of client certificates, where there is an authority for them.
+fn certificates(config: &Config, names: Names) -> Result<Option<CertificateScheme>, StartError> {
+    let Some(path) = config.client_ca_path.as_ref() else { return Ok(None) };
+    // Whoever listens with TLS reads it again; what is wrong with it is said at once.
+    client_certificate::Authorities::read(path).map_err(|error| {
+        StartError::new(Exit::Configuration, format!("KMS_CLIENT_CA_PATH: {error}"))
+    })?;
+    let field = match *config.client_certificate_user {
+        CertificateUser::Email => Field::Email,
+        CertificateUser::CommonName => Field::CommonName,
+        CertificateUser::SubjectAlternativeName => Field::SubjectAlternativeName,
+    };
+    Ok(Some(CertificateScheme::new(field, names)))
+}
+
+/// The options that are wrong, as the reason not to start.
+fn wrong(problems: &[String]) -> StartError {
+    StartError::new(Exit::Configuration, problems.join("\n"))
+}
+
+fn report(
+    nameless: Nameless,
+    authentication: &Authentication,
+    authorities: &Authorities,
+) -> String {
     let everyone = format!("everyone who can reach the address, as the user `{ADMIN}`");
     match nameless {
         Nameless::Admin => format!("{everyone} (no authentication is set up)"),
@@ -104,7 +142,10 @@ fn report(nameless: Nameless, authentication: &Authentication) -> String {
         }
         Nameless::Refused => {
             let schemes: Vec<_> = authentication.schemes().collect();
-            format!("those who say who they are: {}", schemes.join(", "))
+            let issuers: Vec<_> = authorities.issuers().collect();
+            let of = if issuers.is_empty() { "" } else { " of " };
+            let (schemes, issuers) = (schemes.join(", "), issuers.join(", "));
+            format!("those who say who they are: {schemes}{of}{issuers}")
         }
     }
 }

@@ -13,6 +13,7 @@ use kms_seal::{Clear, Sealer};
 use kms_store::Store;
 
 use crate::app::App;
+use crate::authorities;
 use crate::callers::callers;
 use crate::connection::Registry;
 use crate::database;
@@ -56,6 +57,11 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     if !FACTS.missing.is_empty() {
         return Err(StartError::new(Exit::Configuration, FACTS.refusal()));
     }
+    // Before anything is touched.
+    let problems = authorities::problems(config, FACTS.build);
+    if !problems.is_empty() {
+        return Err(StartError::new(Exit::Configuration, problems.join("\n")));
+    }
     let store = Store::open(database::of(config)?).await.map_err(|error| store_error(&error))?;
     let policy = Policy {
         refuse_exhausted_nonces: *config.nonce_policy == NoncePolicy::Refuse,
@@ -75,11 +81,11 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         stop: *config.stop_timeout,
     };
     let callers = callers(config, FACTS.build, service.api_tokens()).await?;
-    warn_of_creators(config, callers.authentication.everyone());
     Ok(App {
         service,
         store,
         authentication: callers.authentication,
+        authorities: callers.authorities,
         callers: callers.report,
         limits,
         bodies: Bodies::new(BODIES_BYTES),
@@ -106,17 +112,18 @@ fn creators(config: &Config) -> Result<Option<Vec<String>>, StartError> {
     }
 }
 
-/// Warns of a list that lets nobody create.
-fn warn_of_creators(config: &Config, everyone: Option<&Principal>) {
-    let Some(everyone) = everyone.filter(|_| !config.privileged_users.is_empty()) else { return };
+/// What is wrong with a list that lets nobody create.
+fn nobody_creates(config: &Config, everyone: Option<&Principal>) -> Option<String> {
+    let everyone = everyone.filter(|_| !config.privileged_users.is_empty())?;
     let is_everyone = |name: &String| kms_core::grantee(name).as_deref() == Ok(everyone.user());
-    if !config.privileged_users.iter().any(is_everyone) {
-        tracing::warn!(
-            "nobody can create objects: KMS_PRIVILEGED_USERS lacks `{}`, and without authentication \
-             there is no other user",
+    let is_listed = config.privileged_users.iter().any(is_everyone);
+    (!is_listed).then(|| {
+        format!(
+            "nobody can create objects: KMS_PRIVILEGED_USERS lacks `{}`, and without \
+             authentication there is no other user",
             everyone.user()
-        );
-    }
+        )
+    })
 }
 
 /// Opens the database beside a server that may be running on it.
@@ -165,5 +172,12 @@ pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report 
         callers: app.callers.clone(),
         keys: sealer.describe(),
         clear: sealer.is_clear(),
+        warnings: app
+            .authorities
+            .warnings
+            .iter()
+            .cloned()
+            .chain(nobody_creates(config, app.authentication.everyone()))
+            .collect(),
     }
 }

@@ -15,6 +15,8 @@ pub struct Facts {
     pub certificate: &'static str,
     /// How the data key may rest.
     pub data_key: &'static str,
+    /// What becomes of tokens that have expired.
+    pub expired_tokens: &'static str,
     /// Who may read metrics and details.
     pub operators: &'static str,
     /// What a server of this build still lacks; it does not start while anything is here.
@@ -35,6 +37,7 @@ pub const BUILDS: [Facts; 3] = [
         transport: "HTTP",
         certificate: "none",
         data_key: "in the clear",
+        expired_tokens: "accepted",
         operators: "anyone",
         missing: &[],
     },
@@ -43,6 +46,7 @@ pub const BUILDS: [Facts; 3] = [
         transport: "HTTPS",
         certificate: "obtained and renewed by itself, from the staging directory",
         data_key: "protected",
+        expired_tokens: "accepted",
         operators: "loopback",
         missing: MISSING,
     },
@@ -51,6 +55,7 @@ pub const BUILDS: [Facts; 3] = [
         transport: "HTTPS",
         certificate: "obtained and renewed by itself",
         data_key: "protected",
+        expired_tokens: "refused",
         operators: "loopback",
         missing: MISSING,
     },
@@ -73,11 +78,12 @@ impl Facts {
     pub fn version(&self) -> String {
         format!(
             "kms-server {VERSION}\nbuild: {}\ntransport: {}\ncertificate: {}\ndata key: {}\n\
-             metrics and details for: {}\n",
+             expired tokens: {}\nmetrics and details for: {}\n",
             self.build.name(),
             self.transport,
             self.certificate,
             self.data_key,
+            self.expired_tokens,
             self.operators,
         )
     }
@@ -112,6 +118,15 @@ mod tests {
         assert!(text.contains("HTTPS:") && text.contains("a certificate:"));
         assert!(text.contains("cargo run --release --features dev"));
         assert!(BUILDS[0].missing.is_empty());
+    }
+
+    #[test]
+    fn what_is_said_of_tokens_is_true() {
+        for facts in BUILDS {
+            let rules = kms_auth::rules::of(facts.build.name());
+            assert_eq!(rules.build, facts.build.name());
+            assert_eq!(rules.expiry_verified, facts.expired_tokens == "refused");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The only crate that knows all the others. It decides nothing about objects or rights.
 
 mod app;
+mod authorities;
 mod callers;
 mod command;
 mod compose;
@@ -40,8 +41,12 @@ pub fn main() -> ExitCode {
     let exit = match kms_config::resolve(&Sources::of_process(), FACTS.build) {
         Ok(Invocation::Help(text)) => print(text.as_bytes()),
         Ok(Invocation::Version) => print(FACTS.version().as_bytes()),
-        Ok(Invocation::Serve(_)) if !FACTS.missing.is_empty() => {
+        Ok(Invocation::Serve(serve)) if !FACTS.missing.is_empty() => {
             complain(&FACTS.refusal());
+            // What is wrong beside, so that it need not be found out later.
+            for problem in authorities::problems(&serve.config, FACTS.build) {
+                complain(&problem);
+            }
             Exit::Configuration
         }
         Ok(Invocation::Serve(serve)) => run(&serve),
@@ -89,6 +94,9 @@ async fn serve_until_told(serve: &Serve) -> Exit {
         }
     };
     let report = server.report();
+    for warning in &report.warnings {
+        tracing::warn!("{warning}");
+    }
     if report.clear {
         tracing::warn!("keys rest unprotected: whoever reads the database can use them");
     }

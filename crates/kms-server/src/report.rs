@@ -17,6 +17,8 @@ pub struct Report {
     pub(crate) callers: String,
     pub(crate) keys: &'static str,
     pub(crate) clear: bool,
+    /// What whoever starts the server should know.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Report {
@@ -46,6 +48,9 @@ impl fmt::Display for Report {
         writeln!(f, "  database   {}", self.database)?;
         writeln!(f, "  callers    {}", self.callers)?;
         writeln!(f, "  keys       {}", self.keys)?;
+        for warning in &self.warnings {
+            writeln!(f, "  warning    {warning}")?;
+        }
         writeln!(f, "  try next   curl {}/version", self.url)?;
         writeln!(f, "             cargo run -p kms-cli -- keys create --id first-key")
     }

@@ -36,7 +36,7 @@ pub struct Server {
     report: Report,
     accepting: JoinHandle<Lanes>,
     stop: oneshot::Sender<()>,
-    keeping: [AbortHandle; 2],
+    keeping: Vec<AbortHandle>,
 }
 
 impl std::fmt::Debug for Server {
@@ -60,10 +60,13 @@ impl Server {
             .map_err(|error| StartError::new(Exit::Configuration, error.to_string()))?;
         let report = compose::report(config, &app, address);
         let (stop, stopped) = oneshot::channel();
-        let keeping = [
+        let mut keeping = vec![
             tokio::spawn(keep_time(Arc::clone(&app))).abort_handle(),
             tokio::spawn(catch_up(Arc::clone(&app))).abort_handle(),
         ];
+        for provider in &app.authorities.providers {
+            keeping.push(tokio::spawn(Arc::clone(provider).keep()).abort_handle());
+        }
         let accepting = tokio::spawn(accept(listener, Arc::clone(&app), lanes, stopped));
         Ok(Self { app, address, report, accepting, stop, keeping })
     }

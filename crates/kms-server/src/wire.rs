@@ -31,13 +31,17 @@ pub(crate) enum Entrance {
     Message,
 }
 
-/// How a request came, and what its caller offers.
+/// How a request came, what its caller offers, and whom that makes the caller.
 pub(crate) struct Arrival<'a> {
     pub(crate) entrance: Entrance,
     pub(crate) encoding: Encoding,
     pub(crate) offered: Offered<'a>,
+    pub(crate) decided: Decided<'a>,
     pub(crate) request: RequestId<'a>,
 }
+
+/// Who is calling, or why nobody is let in.
+pub(crate) type Decided<'a> = Result<Cow<'a, Principal>, Refusal>;
 
 /// What came, read to its end.
 #[derive(Debug)]
@@ -216,7 +220,7 @@ enum Reading {
 
 /// Answers a request.
 pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Question) -> Answer {
-    let Arrival { entrance, encoding, offered, request } = arrival;
+    let Arrival { entrance, encoding, offered, decided, request } = arrival;
     let started = Instant::now();
     let reading = if question.takes_long() {
         let owned = Arc::clone(app);
@@ -229,10 +233,15 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
     } else {
         read(app, entrance, encoding, question)
     };
-    // A message may bring a credential in its header, whatever the transport brought.
-    let offered = Offered { password: password(&reading), ..offered };
     let peer = offered.peer;
-    let principal = match authenticate(app, offered).await {
+    let decided = match (decided, password(&reading)) {
+        // A message may bring a credential where the transport brought none.
+        (Err(Refusal { kind: Kind::Missing, .. }), password @ Some(_)) => {
+            authenticate(app, Offered { password, ..offered }).await
+        }
+        (decided, _) => decided,
+    };
+    let principal = match decided {
         Ok(principal) => principal,
         Err(refusal) => return turn_away(app, entrance, encoding, &reading, &refusal),
     };
@@ -245,6 +254,17 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
             answer
         }
     }
+}
+
+/// The answer to somebody who is not let in and whose request is not read.
+pub(crate) fn unread(
+    app: &App,
+    entrance: Entrance,
+    encoding: Encoding,
+    refusal: &Refusal,
+) -> Answer {
+    let nothing = Reading::Refused(Answer::unauthenticated(refusal));
+    turn_away(app, entrance, encoding, &nothing, refusal)
 }
 
 /// The answer to somebody who is not let in. Who sent a whole message reads nothing but messages,
@@ -276,10 +296,7 @@ fn password(reading: &Reading) -> Option<(&str, &str)> {
 }
 
 /// Makes out who is calling. Called once for each request, whatever its route.
-pub(crate) async fn authenticate<'a>(
-    app: &'a App,
-    offered: Offered<'_>,
-) -> Result<Cow<'a, Principal>, Refusal> {
+pub(crate) async fn authenticate<'a>(app: &'a App, offered: Offered<'_>) -> Decided<'a> {
     if let Some(everyone) = app.authentication.everyone() {
         return Ok(Cow::Borrowed(everyone));
     }

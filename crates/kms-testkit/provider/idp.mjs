@@ -6,7 +6,8 @@
 //   port     0 for any that is free
 //   state    a directory that outlives the process: the keys are in it
 //   tls      optional: { certificate, key }, files in PEM; the issuer is https then
-// It prints `issuer URL` when it is ready, and ends when its standard input does.
+// When it is ready it prints `issuer URL ADDRESS`, the address where the test itself asks it, without
+// TLS. It ends when its standard input does.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -189,13 +190,18 @@ function listener(request, response) {
   });
 }
 
+function listen(server, port) {
+  return new Promise((resolve) => {
+    server.listen(port, '127.0.0.1', () => resolve(`127.0.0.1:${server.address().port}`));
+  });
+}
 const { tls } = options;
-const server = tls
-  ? https.createServer({ cert: readFileSync(tls.certificate), key: readFileSync(tls.key) }, listener)
-  : http.createServer(listener);
-server.listen(options.port, '127.0.0.1', () => {
-  issuer = `${tls ? 'https' : 'http'}://127.0.0.1:${server.address().port}/`;
-  make();
-  console.log(`issuer ${issuer}`);
-});
+const plain = await listen(http.createServer(listener), tls ? 0 : options.port);
+issuer = `http://${plain}/`;
+if (tls) {
+  const certificate = { cert: readFileSync(tls.certificate), key: readFileSync(tls.key) };
+  issuer = `https://${await listen(https.createServer(certificate, listener), options.port)}/`;
+}
+make();
+console.log(`issuer ${issuer} ${plain}`);
 process.stdin.on('end', () => process.exit(0)).resume();

@@ -14,3 +14,4 @@ pub mod issuer;
 pub mod provider;
 pub mod proxy;
 pub mod server;
+pub mod tls;

@@ -43,6 +43,23 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+impl Tls {
+    /// A certificate for 127.0.0.1 that nobody knows, made in `directory`: its file is also that of
+    /// the authority to be trusted.
+    pub fn unknown(directory: &Path) -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]);
+        let made = made.unwrap_or_else(|error| panic!("no certificate: {error}"));
+        let tls = Self { certificate: directory.join("idp.pem"), key: directory.join("idp.key") };
+        let write = |path: &Path, text| {
+            std::fs::write(path, text)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        };
+        write(&tls.certificate, made.cert.pem());
+        write(&tls.key, made.signing_key.serialize_pem());
+        tls
+    }
+}
+
 /// What a login gives.
 #[derive(Clone)]
 pub struct Granted {
@@ -65,6 +82,8 @@ impl std::fmt::Debug for Granted {
 pub struct Provider {
     child: Option<Child>,
     issuer: String,
+    /// The issuer's.
+    port: u16,
     address: SocketAddr,
     tls: Option<Tls>,
     state: TempDir,
@@ -77,8 +96,7 @@ impl Provider {
         Self::begin(None)
     }
 
-    /// The same behind TLS: what a production server wants. What is asked of it through this type
-    /// does not work then.
+    /// The same behind TLS: what a production server wants. The test itself asks it without.
     pub fn start_with_tls(tls: Tls) -> Self {
         Self::begin(Some(tls))
     }
@@ -87,7 +105,8 @@ impl Provider {
         let state = TempDir::new().unwrap_or_else(|error| panic!("no directory: {error}"));
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let log = Arc::new(Mutex::new(String::new()));
-        let mut provider = Self { child: None, issuer: String::new(), address, tls, state, log };
+        let issuer = String::new();
+        let mut provider = Self { child: None, issuer, port: 0, address, tls, state, log };
         provider.start_again();
         provider
     }
@@ -100,7 +119,7 @@ impl Provider {
             self.tls.as_ref().map(|tls| json!({"certificate": tls.certificate, "key": tls.key}));
         let options = json!({
             "modules": modules,
-            "port": self.address.port(),
+            "port": self.port,
             "state": self.state.path(),
             "tls": tls,
         });
@@ -125,12 +144,13 @@ impl Provider {
             }
         });
         self.child = Some(child);
-        let issuer = issuer.recv_timeout(PATIENCE);
-        let issuer =
-            issuer.unwrap_or_else(|_| panic!("the provider did not start: {}", self.log()));
-        let host = issuer.split("//").nth(1).unwrap_or_default().trim_end_matches('/');
-        self.address = host.parse().unwrap_or_else(|error| panic!("{issuer}: {error}"));
-        self.issuer = issuer;
+        let said = issuer.recv_timeout(PATIENCE);
+        let said = said.unwrap_or_else(|_| panic!("the provider did not start: {}", self.log()));
+        let there = said.split_once(' ').and_then(|(issuer, address)| {
+            let port = issuer.trim_end_matches('/').rsplit(':').next()?.parse().ok()?;
+            Some((issuer.to_owned(), port, address.parse().ok()?))
+        });
+        (self.issuer, self.port, self.address) = there.unwrap_or_else(|| panic!("{said}"));
     }
 
     /// Ends it: from now on nobody listens there.
@@ -147,7 +167,7 @@ impl Provider {
         &self.issuer
     }
 
-    /// Where it listens.
+    /// Where it listens without TLS.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -181,7 +201,7 @@ impl Provider {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ]);
-        let url = format!("{}auth?{query}", self.issuer);
+        let url = format!("http://{}/auth?{query}", self.address);
         let sent_to = Browser::new().redirect_after_log_in(&url, &email(user));
         let code = query_field(&sent_to, "code").unwrap_or_else(|| panic!("no code: {sent_to}"));
         let fields = [

@@ -13,19 +13,28 @@ pub(crate) fn json(body: &str) -> Vec<u8> {
 
 /// Batch items of KMIP 2.1 in binary, as one message.
 pub(crate) fn binary(items: &[Vec<u8>]) -> Vec<u8> {
-    http::request("POST", "/kmip", BINARY, &message(items, false))
+    http::request("POST", "/kmip", BINARY, &message(items, None))
 }
 
 /// The same, undone as a whole when one fails: one commit.
 pub(crate) fn binary_undo(items: &[Vec<u8>]) -> Vec<u8> {
-    http::request("POST", "/kmip", BINARY, &message(items, true))
+    http::request("POST", "/kmip", BINARY, &message(items, Some(UNDO)))
 }
 
-fn message(items: &[Vec<u8>], undo: bool) -> Vec<u8> {
+/// The same, gone on with when one fails.
+pub(crate) fn binary_continue(items: &[Vec<u8>]) -> Vec<u8> {
+    http::request("POST", "/kmip", BINARY, &message(items, Some(CONTINUE)))
+}
+
+/// Batch Error Continuation Options.
+const CONTINUE: u32 = 1;
+const UNDO: u32 = 3;
+
+fn message(items: &[Vec<u8>], on_error: Option<u32>) -> Vec<u8> {
     let version = [integer(0x42_006A, 2), integer(0x42_006B, 1)].concat();
     let mut header = structure(0x42_0069, &version);
-    if undo {
-        header.extend(enumeration(0x42_000E, 3));
+    if let Some(option) = on_error {
+        header.extend(enumeration(0x42_000E, option));
     }
     header.extend(integer(0x42_000D, u32::try_from(items.len()).unwrap_or(u32::MAX)));
     let mut body = structure(0x42_0077, &header);

@@ -4,6 +4,7 @@
 
 mod bare;
 mod callers;
+mod existence;
 mod load;
 mod message;
 mod report;
@@ -98,8 +99,9 @@ pub(crate) fn task(arguments: &[String]) -> Result<bool> {
         lines.extend(rows::measure(&plan, &server, &echo)?);
         lines.extend(special::beside_generation(&plan, &server)?);
         lines.extend(special::against_bare(&plan, &server, &echo, &programs.bare)?);
-        if plan.wants_any(callers::NAMES) || plan.wants_any(shares::NAMES) {
+        if [callers::NAMES, shares::NAMES, existence::NAMES].iter().any(|it| plan.wants_any(it)) {
             let mut callers = callers::Callers::start(&programs, &scratch)?;
+            lines.extend(existence::measure(&plan, &mut callers)?);
             lines.extend(callers::measure(&plan, &server, &echo, &mut callers)?);
             lines.extend(shares::measure(&plan, &mut callers)?);
         }

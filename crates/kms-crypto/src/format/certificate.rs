@@ -1,14 +1,18 @@
 //! What an X.509 certificate says about itself. It is read, not trusted: no signature, date or
 //! chain is checked here.
 
-use super::der::{BIT_STRING, INTEGER, OID, Reader, SEQUENCE, SET, context};
+use super::der::{BIT_STRING, BOOLEAN, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, SET, context};
 use super::{KeyFacts, PublicFormat, PublicKey};
 use crate::Error;
 
 /// The longest certificate that is read, in bytes.
 pub const LONGEST: usize = 256 << 10;
-/// The most parts of one name.
+/// The most parts of one name, and the most names of one list.
 const MOST_PARTS: usize = 256;
+/// The most extensions of one certificate.
+const MOST_EXTENSIONS: usize = 64;
+/// The object identifier of the extension Subject Alternative Name (RFC 5280 section 4.2.1.6).
+const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1D, 0x11];
 
 /// A part of a name that protocols ask for by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,6 +135,21 @@ pub struct Certificate {
     pub key: Option<KeyFacts>,
     /// The object identifier of the signature's algorithm: the contents of its DER.
     pub signature_oid: Vec<u8>,
+    /// The list of extensions in DER; empty if there is none.
+    extensions: Vec<u8>,
+}
+
+/// A name in the extension Subject Alternative Name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlternativeName {
+    /// An e-mail address.
+    Email(String),
+    /// The name of a host.
+    Dns(String),
+    /// A URI.
+    Uri(String),
+    /// Something else: the tag of its kind.
+    Other(u8),
 }
 
 impl Certificate {
@@ -165,7 +184,7 @@ impl Certificate {
         if public_key.tag != SEQUENCE {
             return Err(body.malformed());
         }
-        read_rest(body)?;
+        let extensions = read_rest(body)?;
         let key = PublicKey::parse(PublicFormat::Spki, public_key.whole).ok();
         Ok(Self {
             version,
@@ -177,7 +196,37 @@ impl Certificate {
             public_key: public_key.whole.to_vec(),
             key: key.map(|key| key.facts()),
             signature_oid: signature_oid.to_vec(),
+            extensions: extensions.to_vec(),
         })
+    }
+
+    /// The names of the extension Subject Alternative Name, in their order; none if it is not there.
+    pub fn alternative_names(&self) -> Result<Vec<AlternativeName>, Error> {
+        let mut reader = Reader::new("X.509 extensions", &self.extensions);
+        if reader.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = reader.enter(SEQUENCE)?;
+        reader.end()?;
+        let mut names = None;
+        for _ in 0..MOST_EXTENSIONS {
+            if list.is_empty() {
+                return Ok(names.unwrap_or_default());
+            }
+            let mut extension = list.enter(SEQUENCE)?;
+            let oid = extension.expect(OID)?;
+            extension.optional(BOOLEAN)?;
+            let value = extension.expect(OCTET_STRING)?;
+            extension.end()?;
+            if oid != SUBJECT_ALTERNATIVE_NAME {
+                continue;
+            }
+            // Of two, none can be chosen.
+            if names.replace(read_alternative_names(list.inside(value))?).is_some() {
+                return Err(list.malformed());
+            }
+        }
+        Err(list.malformed())
     }
 
     /// The signature's algorithm by name, if it is known.
@@ -209,13 +258,38 @@ fn read_algorithm<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     Ok(oid)
 }
 
-/// Unique identifiers and extensions: only that nothing else is there.
-fn read_rest(body: Reader<'_>) -> Result<(), Error> {
+/// Unique identifiers, and extensions, which are given back; nothing else may be there.
+fn read_rest(body: Reader<'_>) -> Result<&[u8], Error> {
     let mut body = body;
     body.optional(0x81)?;
     body.optional(0x82)?;
-    body.optional(context(3))?;
-    body.end()
+    let extensions = body.optional(context(3))?;
+    body.end()?;
+    Ok(extensions.map_or(&[], |extensions| extensions.contents))
+}
+
+fn read_alternative_names(mut reader: Reader<'_>) -> Result<Vec<AlternativeName>, Error> {
+    let mut list = reader.enter(SEQUENCE)?;
+    reader.end()?;
+    let mut names = Vec::new();
+    while !list.is_empty() {
+        if names.len() >= MOST_PARTS {
+            return Err(list.malformed());
+        }
+        let name = list.any()?;
+        // The three are IA5String: ASCII.
+        let text = || match str::from_utf8(name.contents) {
+            Ok(text) if text.is_ascii() => Ok(text.to_owned()),
+            _ => Err(list.malformed()),
+        };
+        names.push(match name.tag {
+            0x81 => AlternativeName::Email(text()?),
+            0x82 => AlternativeName::Dns(text()?),
+            0x86 => AlternativeName::Uri(text()?),
+            other => AlternativeName::Other(other),
+        });
+    }
+    Ok(names)
 }
 
 fn read_name(reader: &mut Reader<'_>) -> Result<Name, Error> {

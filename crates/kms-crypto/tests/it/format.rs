@@ -2,7 +2,7 @@
 
 use kms_crypto::asymmetric::ec::{self, Curve};
 use kms_crypto::asymmetric::rsa;
-use kms_crypto::format::certificate::{Certificate, Name, NamePart};
+use kms_crypto::format::certificate::{AlternativeName, Certificate, Name, NamePart};
 use kms_crypto::format::pem::{self, Kind};
 use kms_crypto::format::{
     KeyAlgorithm, PrivateFormat, PrivateKey, PublicFormat, PublicKey, RsaComponents,
@@ -288,6 +288,41 @@ fn certificates() {
         assert!(Certificate::parse(&bytes[..end]).is_err());
     }
     assert!(Certificate::parse(&[&bytes[..], b"x"].concat()).is_err());
+}
+
+#[test]
+fn alternative_names() {
+    let names = |der: &[u8]| Certificate::parse(der).and_then(|it| it.alternative_names());
+    let bytes = der("certificate-names.pem");
+    assert_eq!(
+        names(&bytes).unwrap(),
+        [
+            AlternativeName::Email("Bob@example.com".to_owned()),
+            AlternativeName::Dns("host.example.com".to_owned()),
+            AlternativeName::Uri("spiffe://example.com/backup".to_owned()),
+            AlternativeName::Other(0x87),
+            AlternativeName::Email("second@example.com".to_owned()),
+        ]
+    );
+    let host = AlternativeName::Dns("kms.example".to_owned());
+    assert_eq!(names(&der("certificate-p256.pem")).unwrap(), [host]);
+    assert_eq!(names(&der("certificate-v1-rsa.pem")).unwrap(), []);
+
+    let place = |what: &[u8]| bytes.windows(what.len()).position(|it| it == what).unwrap();
+    let changed = |at: usize, byte: u8| {
+        let mut changed = bytes.clone();
+        changed[at] = byte;
+        names(&changed)
+    };
+    // A letter that is not of ASCII, and a length that does not fit.
+    assert!(changed(place(b"Bob@"), 0xFF).is_err());
+    assert!(changed(place(b"Bob@") - 1, 0x7F).is_err());
+    // The same extension twice: another one (2.5.29.14 or .35) becomes 2.5.29.17.
+    assert!(changed(place(&[0x55, 0x1D, 0x0E]) + 2, 0x11).is_err());
+    for at in 0..bytes.len() {
+        // Whatever comes of it: nothing ends the program.
+        drop(changed(at, 0xFF));
+    }
 }
 
 #[test]

@@ -18,7 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `GET /version`: a JSON string.
 pub(super) async fn version(call: Call) -> Response<Body> {
-    respond(&json!(call.app.facts.short()))
+    respond(&json!(version_text(&call)))
+}
+
+/// The version in one line; where tokens are believed although they have expired, it says so.
+fn version_text(call: &Call) -> String {
+    let authorities = &call.app.authorities;
+    let late = authorities.issuers().next().is_some() && !authorities.expiry_verified;
+    let text = call.app.facts.short();
+    if late { format!("{text}; expired tokens are accepted") } else { text }
 }
 
 /// `GET /health`: one word for anyone, and the details for operators.
@@ -54,11 +62,22 @@ async fn answers(call: &Call) -> bool {
 /// `GET /server-info`.
 pub(super) async fn server_info(call: Call) -> Response<Body> {
     let facts = call.app.facts;
+    let authorities = &call.app.authorities;
+    let issuers: Vec<_> = authorities.issuers().collect();
+    let tokens = (!issuers.is_empty()).then(|| {
+        json!({
+            "authorities": issuers,
+            "audiences": authorities.audiences,
+            "expiry_verified": authorities.expiry_verified,
+        })
+    });
     respond(&json!({
-        "version": facts.short(),
+        "version": version_text(&call),
         "fips_mode": false,
         "hsm_instances": [],
         "default_username": call.app.authentication.everyone().map(kms_core::Principal::user),
+        "authentication": call.app.authentication.schemes().collect::<Vec<_>>(),
+        "tokens": tokens,
         "build": facts.build.name(),
         "transport": facts.transport,
         "database": call.app.store.product(),

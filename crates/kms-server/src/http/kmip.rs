@@ -1,4 +1,5 @@
-//! `POST /kmip` and `POST /kmip/2_1`: which encoding, how long a body, and then `wire::answer`.
+//! `POST /kmip` and `POST /kmip/2_1`: which encoding, whose, how long a body, and then
+//! `wire::answer`.
 //!
 //! Knows nothing of what is in the body.
 
@@ -13,6 +14,7 @@ use super::reply::{Problem, collect, collect_binary};
 use super::{From, offered};
 use crate::app::App;
 use crate::connection::{Phase, Watch};
+use crate::limits::SMALL_BODY_BYTES;
 use crate::wire::{self, Answer, Arrival, Entrance, Question};
 
 /// Answers a request on one of the KMIP routes.
@@ -24,9 +26,6 @@ pub(super) async fn post(
     request: Request<Incoming>,
 ) -> Answer {
     let (parts, body) = request.into_parts();
-    // Kept until the request is answered.
-    let mut room = None;
-    let body = app.bodies.admit(body, app.limits.body, &mut room);
     let Some(encoding) = encoding(&parts.headers, entrance) else {
         let text = match entrance {
             Entrance::Operation => "send JSON as application/json; binary and XML go to /kmip",
@@ -36,19 +35,25 @@ pub(super) async fn post(
         };
         return Answer::line(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported content type", text);
     };
-    let limit = app.limits.body;
+    let offered = offered(&parts.headers, from.peer);
+    let decided = wire::authenticate(app, offered).await;
+    // Of a stranger's request only so much is read that the answer can be of the same kind.
+    let limit = if decided.is_ok() { app.limits.body } else { SMALL_BODY_BYTES };
+    // Kept until the request is answered.
+    let mut room = None;
+    let body = app.bodies.admit(body, limit, &mut room);
     let collected = match encoding {
         Encoding::Binary => collect_binary(body, limit).await,
         Encoding::Json | Encoding::Xml => collect(body, limit).await.map(Question::Whole),
     };
-    let question = match collected {
-        Ok(question) => question,
-        Err(Problem::TooLarge) => return wire::too_large(app, entrance, encoding),
-        Err(Problem::CutOff) => return wire::cut_off(app, entrance, encoding),
+    let question = match (collected, &decided) {
+        (Ok(question), _) => question,
+        (Err(_), Err(refusal)) => return wire::unread(app, entrance, encoding, refusal),
+        (Err(Problem::TooLarge), Ok(_)) => return wire::too_large(app, entrance, encoding),
+        (Err(Problem::CutOff), Ok(_)) => return wire::cut_off(app, entrance, encoding),
     };
     watch.enter(Phase::Work);
-    let offered = offered(&parts.headers, from.peer);
-    let arrival = Arrival { entrance, encoding, offered, request: from.ident.id() };
+    let arrival = Arrival { entrance, encoding, offered, decided, request: from.ident.id() };
     wire::answer(app, arrival, question).await
 }
 

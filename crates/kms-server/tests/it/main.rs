@@ -6,9 +6,14 @@ mod exchanges;
 mod life;
 mod limits;
 mod long;
+mod machines;
 mod malformed;
+mod matrix;
 mod observed;
+mod provider;
 mod routes;
+mod sharing;
+mod tokens;
 
 use kms_testkit::server::{Builder, Server};
 

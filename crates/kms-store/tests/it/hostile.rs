@@ -192,7 +192,7 @@ async fn refuse_next(database: &Database, times: u32) {
             );
             database.sql("GRANT ALL ON SEQUENCE refused TO PUBLIC");
         }
-        _ => {
+        Kind::MariaDb | Kind::EdgelessDb => {
             let mut user = sqlx::MySqlConnection::connect(&database.url()).await.unwrap();
             let trigger = format!(
                 "CREATE TRIGGER refuse BEFORE UPDATE ON objects FOR EACH ROW \
@@ -257,7 +257,7 @@ async fn a_deadlock_is_resolved() {
                 drop(other.execute("ROLLBACK").await);
                 task.await.unwrap().unwrap();
             }
-            Kind::MariaDb => {
+            Kind::MariaDb | Kind::EdgelessDb => {
                 let mut other = sqlx::MySqlConnection::connect(&database.url()).await.unwrap();
                 other.execute("START TRANSACTION").await.unwrap();
                 other.execute(lock_b).await.unwrap();
@@ -282,7 +282,9 @@ async fn waits(database: &Database) {
              AND datname = '{}'",
             database.name()
         ),
-        Kind::MariaDb => "SELECT count(*) FROM information_schema.innodb_lock_waits".to_owned(),
+        Kind::MariaDb | Kind::EdgelessDb => {
+            "SELECT count(*) FROM information_schema.innodb_lock_waits".to_owned()
+        }
     };
     for _ in 0..200 {
         if database.sql(&count).trim() != "0" {
@@ -373,7 +375,7 @@ async fn a_small_pool_serves_many() {
                  AND application_name = 'kms-server'",
                 database.name()
             ),
-            Kind::MariaDb => format!(
+            Kind::MariaDb | Kind::EdgelessDb => format!(
                 "SELECT count(*) FROM information_schema.processlist WHERE db = '{}' \
                  AND user = 'kms'",
                 database.name()

@@ -12,6 +12,7 @@ use kmip::enumerations::{ObjectType, State};
 use kms_store::{Config, Grant, IndexEntry, Row, Search, Store, Write};
 use tempfile::TempDir;
 
+mod api_tokens;
 mod audit;
 mod files;
 mod hostile;
@@ -25,6 +26,7 @@ const NAME: u32 = 0x42_0053;
 trait Fixture: Sized {
     async fn new() -> Self;
     async fn open(&self) -> Store;
+    async fn open_beside(&self) -> Store;
     /// Whether a server has the database for itself, and uses what it has in memory unasked.
     fn alone(&self) -> bool;
 }
@@ -38,6 +40,10 @@ impl Fixture for Sqlite {
 
     async fn open(&self) -> Store {
         Store::open(Config::directory(self.0.path())).await.unwrap()
+    }
+
+    async fn open_beside(&self) -> Store {
+        Store::open(Config::directory(self.0.path()).beside()).await.unwrap()
     }
 
     fn alone(&self) -> bool {

@@ -312,7 +312,8 @@ async fn a_schema_left_half_made_is_ended() {
 async fn newer_and_other_schemas_are_refused() {
     for kind in KINDS {
         let database = database(kind);
-        let config = || kms_store::Config::server(address(kind, &database.url()), Remote::default());
+        let config =
+            || kms_store::Config::server(address(kind, &database.url()), Remote::default());
         // Beside a server nothing is made.
         let absent = Store::open(config().beside()).await;
         assert!(matches!(absent, Err(OpenError::Server { .. })), "{absent:?}");

@@ -10,6 +10,9 @@ use kms_store::{
 };
 use tokio::sync::Barrier;
 
+use crate::api_tokens::{
+    api_tokens_are_changed_one_after_the_other, beside_a_server_only_api_tokens_are_changed,
+};
 use crate::audit::{
     a_record_is_kept_with_its_change_and_heard_of, a_record_of_unknown_fate_is_heard_of,
     epochs_and_the_head_of_a_log_are_kept, lines_of_a_log_are_kept,
@@ -47,6 +50,8 @@ macro_rules! store_suite {
             a_record_is_kept_with_its_change_and_heard_of
             a_record_of_unknown_fate_is_heard_of
             epochs_and_the_head_of_a_log_are_kept
+            api_tokens_are_changed_one_after_the_other
+            beside_a_server_only_api_tokens_are_changed
             lines_of_a_log_are_kept
         }
     };
@@ -66,6 +71,7 @@ macro_rules! each_test {
 store_suite! { sqlite, crate::Sqlite }
 store_suite! { postgres, crate::remote::Postgres }
 store_suite! { mariadb, crate::remote::MariaDb }
+store_suite! { edgelessdb, crate::remote::EdgelessDb }
 
 /// The object as it is now.
 async fn now(store: &Store, id: &str) -> Arc<Cached> {

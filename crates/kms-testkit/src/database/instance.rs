@@ -76,7 +76,8 @@ pub(super) struct Clients {
 impl Setup {
     /// Whether users have a certificate instead of a password.
     pub(super) fn by_certificate(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.clients.is_some())
+        // One that another process has set up is not settled here.
+        self.kind == Kind::EdgelessDb || self.tls.as_ref().is_some_and(|tls| tls.clients.is_some())
     }
 }
 

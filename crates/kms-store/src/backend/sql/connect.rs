@@ -117,6 +117,8 @@ impl Connector {
                 let relay = relay::start(&self.address, trust, name, &addresses)?;
                 match self.open(Place::Socket(relay.path().to_owned())).await {
                     Ok(connection) => connection,
+                    // The driver was told why, or saw only that the relay hung up.
+                    Err(refusal) if !refusal.passes => return Err(refusal),
                     Err(refusal) => return Err(relay.why().await.unwrap_or(refusal)),
                 }
             }
