@@ -3,8 +3,9 @@
 
 use std::fmt::{self, Debug, Formatter};
 
+pub use rcgen::DnType;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, DnValue,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnValue,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 

@@ -18,6 +18,7 @@ mod files;
 mod hostile;
 mod many;
 mod remote;
+mod start;
 mod suite;
 
 const NAME: u32 = 0x42_0053;

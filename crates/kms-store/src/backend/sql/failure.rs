@@ -95,8 +95,9 @@ fn postgres(error: &PgDatabaseError) -> Failure {
         (_, "22012") => Failure::Unmet,
         (_, "25006") => Failure::ReadOnly(text()),
         (_, "53100") => Failure::Full(text()),
-        (_, "42501" | "28000" | "28P01") => Failure::Denied(text()),
-        (_, "42P01" | "3D000" | "3F000") => Failure::Absent(text()),
+        // No schema is there for an account that may use none.
+        (_, "42501" | "28000" | "28P01" | "3F000") => Failure::Denied(text()),
+        (_, "42P01" | "3D000") => Failure::Absent(text()),
         (_, "42P07" | "42710" | "42701" | "42P06") => Failure::Present(text()),
         (_, "57014") | ("53", _) => Failure::Busy(text()),
         ("54", _) => Failure::TooLarge,

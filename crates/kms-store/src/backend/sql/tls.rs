@@ -233,7 +233,8 @@ pub(super) fn refusal(error: &io::Error, name: &str) -> Option<Refusal> {
 
 fn of_its_certificate(error: &CertificateError, name: &str) -> (String, &'static str) {
     match error {
-        CertificateError::UnknownIssuer => (
+        // One of the same name, with another key, is another authority.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             "its certificate is from an authority that is not trusted here".to_owned(),
             "name the authority's certificate with KMS_DATABASE_CA_PATH",
         ),
