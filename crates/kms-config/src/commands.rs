@@ -15,6 +15,8 @@ pub struct Operand {
     pub argument: Option<&'static str>,
     /// Whether the command cannot do without it.
     pub required: bool,
+    /// Whether it is there or not, and has no value.
+    pub flag: bool,
     /// What it is for.
     pub help: &'static str,
 }
@@ -47,11 +49,15 @@ impl Given {
 }
 
 const fn word(name: &'static str, help: &'static str) -> Operand {
-    Operand { name, argument: None, required: true, help }
+    Operand { name, argument: None, required: true, flag: false, help }
 }
 
 const fn optional(name: &'static str, argument: &'static str, help: &'static str) -> Operand {
-    Operand { name, argument: Some(argument), required: false, help }
+    Operand { name, argument: Some(argument), required: false, flag: false, help }
+}
+
+const fn flag(argument: &'static str, help: &'static str) -> Operand {
+    Operand { name: argument, argument: Some(argument), required: false, flag: true, help }
 }
 
 /// The words of `token create`.
@@ -62,6 +68,11 @@ pub const TOKEN_LIST: &str = "token list";
 pub const TOKEN_REVOKE: &str = "token revoke";
 /// The words of `audit verify`.
 pub const AUDIT_VERIFY: &str = "audit verify";
+
+/// The words of `migrate`.
+pub const MIGRATE: &str = "migrate";
+/// What makes `migrate` only look.
+pub const CHECK: &str = "--check";
 
 /// Every command.
 pub static COMMANDS: &[Command] = &[
@@ -88,6 +99,11 @@ pub static COMMANDS: &[Command] = &[
         name: AUDIT_VERIFY,
         operands: &[],
         help: "Checks the audit log: names the first record that was changed, removed or cut off.",
+    },
+    Command {
+        name: MIGRATE,
+        operands: &[flag(CHECK, "Changes nothing; ends with code 1 where steps are missing")],
+        help: "Brings the database's schema up to date, as the server does at its start.",
     },
 ];
 

@@ -44,6 +44,7 @@ pub fn help(build: Build) -> String {
 fn usage(command: &Command) -> String {
     let operand = |operand: &Operand| {
         let given = match operand.argument {
+            Some(argument) if operand.flag => argument.to_owned(),
             Some(argument) => format!("{argument} <{}>", operand.name),
             None => format!("<{}>", operand.name),
         };

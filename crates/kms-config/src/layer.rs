@@ -196,6 +196,8 @@ impl Layers {
         let value = match (operand.argument, value) {
             (None, None) => Some(text.to_owned()),
             (None, Some(value)) => Some(format!("{text}={value}")),
+            (Some(_), None) if operand.flag => Some(String::new()),
+            (Some(_), Some(_)) if operand.flag => None,
             (Some(_), Some(value)) => Some(value.to_owned()),
             (Some(_), None) => next_value(rest),
         };
@@ -208,6 +210,10 @@ impl Layers {
                     ));
                 }
             }
+            None if operand.flag => problems.push(Problem::new(
+                format!("{text}: it has no value"),
+                format!("Write {text} alone."),
+            )),
             None => problems.push(Problem::new(
                 format!("{text}: the value is missing"),
                 format!("{}.", operand.help),

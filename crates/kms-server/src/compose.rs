@@ -136,7 +136,7 @@ pub(crate) fn sealer() -> Clear {
     Clear
 }
 
-fn store_error(error: &kms_store::OpenError) -> StartError {
+pub(crate) fn store_error(error: &kms_store::OpenError) -> StartError {
     let exit = match error {
         kms_store::OpenError::Locked { .. } => Exit::Held,
         kms_store::OpenError::Future { .. } => Exit::Future,

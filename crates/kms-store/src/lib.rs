@@ -113,6 +113,15 @@ impl Store {
         })
     }
 
+    /// The steps that a database's schema still lacks, by number and name. Nothing is changed, and
+    /// a server may be running.
+    pub async fn missing_steps(config: &Config) -> Result<Vec<String>, OpenError> {
+        match &config.location {
+            Location::Directory(directory) => backend::sqlite::missing_steps(directory),
+            Location::Server(address) => backend::sql::missing_steps(address, &config.remote).await,
+        }
+    }
+
     /// The name that the database was given when it was made.
     pub fn database_id(&self) -> &str {
         self.backend.database_id()

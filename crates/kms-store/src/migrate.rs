@@ -32,6 +32,12 @@ impl From<Dialect> for Kind {
     }
 }
 
+impl std::fmt::Display for Migration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04}-{}", self.number, self.name)
+    }
+}
+
 impl Migration {
     /// What a database is told.
     pub(crate) fn text(&self, kind: Kind) -> &'static str {

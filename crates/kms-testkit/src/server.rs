@@ -1,5 +1,6 @@
 //! The server's program, started for a test: its own directory, a free port, its output kept.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::database::{Database, Kind, database};
 use crate::http::Connection;
 
 /// How long a server may take to start or to end.
@@ -95,9 +97,40 @@ impl Builder {
         )
     }
 
+    /// The directory that `--root-dir` names among the arguments.
+    fn named_directory(&self) -> Option<PathBuf> {
+        let mut arguments = self.arguments.iter();
+        let mut named = None;
+        while let Some(argument) = arguments.next() {
+            if argument == "--root-dir" {
+                named = arguments.next().map(PathBuf::from);
+            } else if let Some(path) =
+                argument.to_str().and_then(|it| it.strip_prefix("--root-dir="))
+            {
+                named = Some(PathBuf::from(path));
+            }
+        }
+        named
+    }
+
+    /// Tells the program which database goes with a directory, where tests are to run on one that is
+    /// not in the directory itself.
+    fn name_database(&self, command: &mut Command, directory: &Path) {
+        const NAMES: [&str; 2] = ["KMS_POSTGRES_URL", "KMS_MYSQL_URL"];
+        let Some(kind) = database_kind() else { return };
+        if self.environment.iter().any(|(name, _)| NAMES.iter().any(|it| name == it)) {
+            return;
+        }
+        let name = if kind == Kind::Postgres { "KMS_POSTGRES_URL" } else { "KMS_MYSQL_URL" };
+        command.env(name, database_of(kind, directory));
+    }
+
     /// Runs the program with exactly the arguments given, and waits for its end.
     pub fn run(&self) -> Ended {
         let mut command = self.command();
+        if let Some(directory) = self.named_directory() {
+            self.name_database(&mut command, &directory);
+        }
         let output = command.args(&self.arguments).output();
         let output = output.unwrap_or_else(|error| self.not_there(&error));
         Ended {
@@ -112,6 +145,8 @@ impl Builder {
         let mut command = self.command();
         command.args(["--hostname", "127.0.0.1", "--port", "0", "--root-dir"]);
         command.arg(self.directory()).args(&self.arguments);
+        let directory = self.named_directory().unwrap_or_else(|| self.directory().to_owned());
+        self.name_database(&mut command, &directory);
         let mut child = command.spawn().unwrap_or_else(|error| self.not_there(&error));
         let log = Arc::new(Mutex::new(String::new()));
         let report = Arc::new(Mutex::new(String::new()));
@@ -140,6 +175,24 @@ impl Builder {
     pub fn start(self) -> Server {
         self.try_start().unwrap_or_else(|ended| panic!("the server did not start: {ended:?}"))
     }
+}
+
+/// The kind of database that servers of tests use: what `KMS_TEST_DATABASE` says, or none but the
+/// file in their directory.
+pub fn database_kind() -> Option<Kind> {
+    match std::env::var("KMS_TEST_DATABASE").ok()?.as_str() {
+        "" | "sqlite" => None,
+        "postgres" => Some(Kind::Postgres),
+        "mariadb" => Some(Kind::MariaDb),
+        other => panic!("KMS_TEST_DATABASE is sqlite, postgres or mariadb, not {other}"),
+    }
+}
+
+/// The URL of the database that goes with a directory, made when it is first asked for.
+fn database_of(kind: Kind, directory: &Path) -> String {
+    static MADE: Mutex<BTreeMap<PathBuf, Database>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.entry(directory.to_owned()).or_insert_with(|| database(kind)).url()
 }
 
 /// A program that has ended.

@@ -3,12 +3,13 @@
 //!
 //! To add one, add its row to the table of `kms-config`, a function here, and its row below.
 
+mod migrate;
 mod token;
 
 use std::future::{Ready, ready};
 use std::pin::Pin;
 
-use kms_config::commands::{AUDIT_VERIFY, Given, TOKEN_CREATE, TOKEN_LIST, TOKEN_REVOKE};
+use kms_config::commands::{AUDIT_VERIFY, Given, MIGRATE, TOKEN_CREATE, TOKEN_LIST, TOKEN_REVOKE};
 use kms_config::exit::Exit;
 use kms_config::{Config, Serve};
 
@@ -26,6 +27,7 @@ static RUNS: &[(&str, Run)] = &[
     (TOKEN_LIST, |config, _| Box::pin(token::list(config))),
     (TOKEN_REVOKE, |config, given| Box::pin(token::revoke(config, given))),
     (AUDIT_VERIFY, |_, given| Box::pin(not_there_yet(given))),
+    (MIGRATE, |config, given| Box::pin(migrate::run(config, given))),
 ];
 
 /// Does what the command says.

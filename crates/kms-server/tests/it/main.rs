@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod databases;
 mod exchanges;
 mod life;
 mod limits;
@@ -20,6 +21,12 @@ use kms_testkit::server::{Builder, Server};
 /// The program that was built for this test.
 fn builder() -> Builder {
     Server::builder().binary(env!("CARGO_BIN_EXE_kms-server"))
+}
+
+/// Whether the servers keep their objects in their directories, as they do unless `KMS_TEST_DATABASE`
+/// says otherwise: some tests are about just that.
+fn in_directories() -> bool {
+    kms_testkit::server::database_kind().is_none()
 }
 
 fn server() -> Server {

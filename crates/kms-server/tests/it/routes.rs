@@ -1,5 +1,6 @@
 //! Paths, methods, content types, encodings, and what an error looks like.
 
+use kms_testkit::database::Kind;
 use kms_testkit::http::{Answer, Connection};
 use serde_json::json;
 
@@ -41,11 +42,16 @@ fn the_server_tells_of_itself() {
     assert!(version.json().as_str().unwrap().starts_with(env!("CARGO_PKG_VERSION")));
     let health = connection.get("/health").json();
     assert_eq!(health["status"], "UP");
-    assert_eq!(health["dependencies"]["database"], json!({"name": "sqlite", "status": "UP"}));
+    let database = match kms_testkit::server::database_kind() {
+        None => "sqlite",
+        Some(Kind::Postgres) => "postgresql",
+        Some(_) => "mysql",
+    };
+    assert_eq!(health["dependencies"]["database"], json!({"name": database, "status": "UP"}));
     let info = connection.get("/server-info").json();
     assert_eq!(info["default_username"], "admin");
     assert_eq!(info["fips_mode"], false);
-    assert_eq!(info["build"], "dev");
+    assert_eq!((&info["build"], &info["database"]), (&json!("dev"), &json!(database)));
     assert_eq!(connection.get("/me").json(), json!({"user_id": "admin"}));
 }
 

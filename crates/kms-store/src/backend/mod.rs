@@ -13,7 +13,7 @@ use crate::{Config, Error, OpenError};
 
 mod convert;
 mod dialect;
-mod sql;
+pub(crate) mod sql;
 pub(crate) mod sqlite;
 mod statement;
 

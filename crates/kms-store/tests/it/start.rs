@@ -29,7 +29,7 @@ async fn refusal(kind: Kind, url: &str, remote: Remote) -> String {
 }
 
 fn at_once() -> Remote {
-    Remote { wait: Duration::from_secs(60), ..Remote::default() }
+    Remote { wait: Duration::from_mins(1), ..Remote::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -305,8 +305,8 @@ async fn edgelessdb_is_believed_by_exactly_its_certificate() {
     let subject = [("EDB root", "localhost")];
     let twin = certificates::Identity::self_signed_authority(
         &[
-            (certificates::DnType::OrganizationName, subject[0].0),
-            (certificates::DnType::CommonName, subject[0].1),
+            (rcgen::DnType::OrganizationName, subject[0].0),
+            (rcgen::DnType::CommonName, subject[0].1),
         ],
         &["localhost"],
     );

@@ -60,6 +60,19 @@ pub(crate) fn open(config: &Config, cache: Arc<Cache>) -> Option<Opening<'_>> {
     }))
 }
 
+/// The steps that the schema still lacks.
+pub(crate) async fn missing_steps(
+    address: &Address,
+    remote: &Remote,
+) -> Result<Vec<String>, OpenError> {
+    let connector = Connector::new(address.clone(), trust(address, remote)?);
+    let mut connection = wait_for(&connector, remote).await?;
+    let missing = migrate::missing(&mut connection, connector.dialect()).await;
+    let missing = missing.map_err(|stop| refused(address, stop))?;
+    connection.close().await;
+    Ok(missing.iter().map(ToString::to_string).collect())
+}
+
 /// The database.
 pub(super) struct Server {
     pool: Arc<Pool>,

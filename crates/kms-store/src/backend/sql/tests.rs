@@ -38,7 +38,7 @@ async fn fill(server: &Server, count: u32) {
             object_type: ObjectType(1 + number % 2),
             state: State(1 + number % 3),
             version: 1,
-            due: (number % 5 == 0).then(|| number.into()),
+            due: number.is_multiple_of(5).then(|| number.into()),
             record: vec![1; 300],
             material_generation: 1,
             material: Some(vec![2; 60]),
@@ -79,7 +79,7 @@ async fn plan(server: &Server, sql: &Sql, values: &[Value<'_>]) -> Vec<String> {
         };
         return rows.iter().map(step).collect();
     }
-    let places = (1..).take_while(|place| sql.text.contains(&format!("${place}"))).count();
+    let places = (1..100).take_while(|place| sql.text.contains(&format!("${place}"))).count();
     let nulls = vec!["NULL"; places].join(", ");
     let execute = if places > 0 { format!("(  {nulls})") } else { String::new() };
     connection.script(&format!("PREPARE planned AS {}", sql.text)).await.unwrap();
@@ -186,7 +186,8 @@ fn values(template: &str) -> [Value<'static>; 12] {
     let mut was_name = false;
     for piece in pieces {
         let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
-        let place: usize = piece[..digits].parse().unwrap();
+        let (place, _) = piece.split_at_checked(digits).unwrap();
+        let place: usize = place.parse().unwrap();
         let names =
             ["id", "server", "\"key\"", "state", "owner", "sealed", "slot", "\"value\"", "name"];
         let is_name = |name: &&str| {
@@ -195,7 +196,7 @@ fn values(template: &str) -> [Value<'static>; 12] {
                 .any(|sign| before.strip_suffix(sign).is_some_and(|rest| rest.ends_with(name)))
         };
         let goes_on = before.trim_start_matches(|it: char| it.is_ascii_digit()) == ", ";
-        was_name = names.iter().any(|name| is_name(name)) || (goes_on && was_name);
+        was_name = names.iter().any(is_name) || (goes_on && was_name);
         if was_name {
             values[place - 1] = Value::Bytes(b"name");
         }

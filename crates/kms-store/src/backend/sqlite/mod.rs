@@ -46,6 +46,20 @@ pub(crate) fn open(config: &Config, cache: Arc<Cache>) -> Option<Opening<'_>> {
     Some(Box::pin(async move { Ok(Arc::new(open(directory, cache)?) as Arc<dyn Backend>) }))
 }
 
+/// The steps that the schema still lacks: all, where there is no database.
+pub(crate) fn missing_steps(directory: &Path) -> Result<Vec<String>, OpenError> {
+    let made = if directory.join("kms.db").exists() {
+        let path = file::find(directory)?;
+        let wrong = |failure| refused(&path, &failure);
+        let connection = connect(&path).map_err(wrong)?;
+        check_ours(&connection, &path)?;
+        migrations_made(&connection).map_err(wrong)?
+    } else {
+        Vec::new()
+    };
+    Ok(pending(&made, directory)?.iter().map(ToString::to_string).collect())
+}
+
 /// The database.
 ///
 /// The fields are dropped in their order: first the readers, then the writer, which closes the
