@@ -180,11 +180,11 @@ impl Builder {
 /// The kind of database that servers of tests use: what `KMS_TEST_DATABASE` says, or none but the
 /// file in their directory.
 pub fn database_kind() -> Option<Kind> {
-    match std::env::var("KMS_TEST_DATABASE").ok()?.as_str() {
-        "" | "sqlite" => None,
-        "postgres" => Some(Kind::Postgres),
-        "mariadb" => Some(Kind::MariaDb),
-        other => panic!("KMS_TEST_DATABASE is sqlite, postgres or mariadb, not {other}"),
+    match std::env::var_os("KMS_TEST_DATABASE")?.to_str() {
+        Some("" | "sqlite") => None,
+        Some("postgres") => Some(Kind::Postgres),
+        Some("mariadb") => Some(Kind::MariaDb),
+        other => panic!("KMS_TEST_DATABASE is sqlite, postgres or mariadb, not {other:?}"),
     }
 }
 

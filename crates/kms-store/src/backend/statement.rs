@@ -149,9 +149,6 @@ statements! {
          VALUES (?1, ?2, ?3, ?4, ?5)";
     PutAuditHead = "INSERT INTO audit_heads (server, epoch, seq, chain, mac) \
          VALUES (?1, ?2, ?3, ?4, ?5) {upsert (server) epoch, seq, chain, mac}";
-    /// A line that was tried before, with an unknown fate, is the same line.
-    PutAuditLine = "INSERT INTO audit_log (server, seq, line) VALUES (?1, ?2, ?3) \
-         {upsert (server, seq) line}";
 
     // Where to begin a search; see the search itself. Each counts no further than its last value.
     CountEqual = "SELECT count(*) FROM (SELECT 1 AS one FROM object_index \

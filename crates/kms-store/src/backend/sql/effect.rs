@@ -250,9 +250,12 @@ impl<'a> Effect<'a> {
         })
     }
 
-    /// Whether there is more than what concerns objects.
-    pub(super) fn has_more(&self) -> bool {
-        !self.tokens.is_empty() || !self.audit.is_empty()
+    /// Whether it concerns objects, and what belongs to them.
+    pub(super) fn has_objects(&self) -> bool {
+        !self.objects.is_empty()
+            || !self.grants.is_empty()
+            || !self.usage.is_empty()
+            || !self.changes.is_empty()
     }
 }
 

@@ -274,7 +274,10 @@ impl Server {
     /// Whether a commit is one statement, which needs no transaction around it.
     pub(super) fn is_one_statement(&self, effect: &Effect<'_>, old: &HashMap<&str, Old>) -> bool {
         match self.dialect {
-            Dialect::Postgres => effect.new.len() <= NEW && !effect.has_more(),
+            Dialect::Postgres => {
+                let of_objects = effect.new.len().div_ceil(NEW).max(effect.has_objects().into());
+                of_objects + super::rows::count_more(effect) <= 1
+            }
             Dialect::MySql => super::rows::is_one(effect, old),
         }
     }

@@ -21,6 +21,8 @@ use crate::record::ApiToken;
 
 /// The most index entries in one statement.
 const ENTRIES: usize = 64;
+/// The most lines of a log in one statement.
+const LINES: usize = 100;
 
 /// Whether a commit is one statement.
 pub(super) fn is_one(effect: &Effect<'_>, old: &HashMap<&str, Old>) -> bool {
@@ -37,9 +39,16 @@ pub(super) fn is_one(effect: &Effect<'_>, old: &HashMap<&str, Old>) -> bool {
             _ => 4,
         };
     }
-    statements += effect.usage.len();
-    statements += if effect.has_more() { 2 } else { 0 };
-    statements <= 1
+    statements + effect.usage.len() + count_more(effect) <= 1
+}
+
+/// How many statements all that is not about objects takes, counted no further than it matters.
+pub(super) fn count_more(effect: &Effect<'_>) -> usize {
+    let of_audit = |write: &&AuditWrite| match write {
+        AuditWrite::Lines { lines, .. } => lines.len().div_ceil(LINES),
+        _ => 1,
+    };
+    2 * effect.tokens.len() + effect.audit.iter().map(of_audit).sum::<usize>()
 }
 
 impl Server {
@@ -317,9 +326,17 @@ async fn put_audit(session: &mut Session<'_>, write: &AuditWrite) -> Result<(), 
             session.run(Statement::PutAuditHead, &values).await.map(drop)
         }
         AuditWrite::Lines { server, lines } => {
-            for (seq, line) in lines {
-                let values = [Value::Text(server), Value::Int(signed(*seq)), Value::Bytes(line)];
-                session.run(Statement::PutAuditLine, &values).await?;
+            for lines in lines.chunks(LINES) {
+                let mut query = Query::default();
+                query.add("INSERT INTO audit_log (server, seq, line) VALUES ", &[]);
+                for (number, (seq, line)) in lines.iter().enumerate() {
+                    query.add(if number > 0 { ", " } else { "" }, &[]);
+                    let seq = Value::Int(signed(*seq));
+                    query.add("(?1, ?2, ?3)", &[Value::Text(server), seq, Value::Bytes(line)]);
+                }
+                // A line that was tried before, with an unknown fate, is the same line.
+                query.add(" {upsert (server, seq) line}", &[]);
+                session.change(&query.spell(session.dialect), &query.values).await?;
             }
             Ok(())
         }
