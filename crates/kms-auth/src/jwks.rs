@@ -270,6 +270,29 @@ mod tests {
     }
 
     #[test]
+    fn exponents_are_odd_and_not_one() {
+        let rsa = Signer::new("rsa", kms_testkit::issuer::Algorithm::Rs256).jwk();
+        let usual = Signer::new("usual", kms_testkit::issuer::Algorithm::Es256).jwk();
+        for (exponent, is_used) in [
+            (&[3][..], true),
+            (&[1, 0, 1], true),
+            (&[0, 0, 3], true),
+            (&[1, 0, 0, 0, 0, 0, 0, 1], true),
+            (&[1, 0, 0, 0, 0, 0, 0, 0, 1], false),
+            (&[], false),
+            (&[0], false),
+            (&[1], false),
+            (&[2], false),
+            (&[1, 0, 2], false),
+        ] {
+            let mut entry = rsa.clone();
+            entry["e"] = json!(kms_testkit::issuer::base64url(exponent));
+            let set = read(&[entry, usual.clone()]);
+            assert_eq!(set.get("rsa").is_some(), is_used, "{exponent:?}");
+        }
+    }
+
+    #[test]
     fn sets_are_the_same_if_their_keys_are() {
         let new = |kid| Signer::new(kid, kms_testkit::issuer::Algorithm::Es256).jwk();
         let (one, two) = (new("one"), new("two"));
