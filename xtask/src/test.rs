@@ -40,6 +40,7 @@ const STEPS: &[(&str, Run)] = &[
     ("generated pages", generated),
     ("fuzz smoke", fuzz_smoke),
     ("README's tour", readme_tour),
+    ("users' tour", users_tour),
     // Last: it puts another server in the place of the one that the others start.
     ("production", production),
 ];
@@ -196,6 +197,10 @@ fn fuzz_smoke() -> Result<Count> {
 
 fn readme_tour() -> Result<Count> {
     Ok(one(tour::walk()?))
+}
+
+fn users_tour() -> Result<Count> {
+    Ok(one(tour::walk_users()?))
 }
 
 /// The build without features must not start half-secure: it says what is missing and ends.

@@ -1,7 +1,8 @@
 //! The README's tour, run as it is printed against a fresh server.
 //!
 //! A fenced block that opens with ```` ```sh tour ```` is run; the blocks run in one shell, in
-//! their order, in an empty directory. Only the port differs from what is printed.
+//! their order, in an empty directory. Only the port differs from what is printed. A command has to
+//! succeed, and one behind `! ` has to fail.
 //!
 //! The blocks of users, ```` ```sh tour users ````, are a tour of their own, in another such shell:
 //! against a server that believes a real identity provider, whose address takes the place of the
@@ -169,7 +170,8 @@ fn blocks(opens: &str, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Block>> {
     let readme = std::fs::read_to_string(places::root().join("README.md"))?;
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
-    for line in readme.lines().map(str::trim_end) {
+    for shown in readme.lines() {
+        let line = shown.trim_end();
         match &mut open {
             None if is_wanted(line) => {
                 let user = line.strip_prefix(opens).unwrap_or_default().trim().to_owned();
@@ -178,7 +180,10 @@ fn blocks(opens: &str, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Block>> {
             None => {}
             Some(_) if line == "```" => blocks.extend(open.take()),
             Some(block) => {
-                block.text.push_str(line);
+                // The shell itself would go on where `! command` succeeds.
+                let refused = line.strip_prefix("! ");
+                let line = refused.map(|line| format!("if {line}; then exit 1; fi"));
+                block.text.push_str(line.as_deref().unwrap_or(shown));
                 block.text.push('\n');
             }
         }

@@ -171,3 +171,88 @@ impl Authenticator for Bearer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use kms_core::ManualClock;
+    use kms_testkit::issuer::{Algorithm, Key};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::provider::Fetching;
+    use crate::rules;
+
+    const NOW: i64 = 1_800_000_000;
+
+    /// Answers with one key set, and says by 404 that it is where it usually is.
+    struct Keys(Mutex<Vec<Value>>);
+
+    impl Fetch for Keys {
+        fn fetch<'a>(&'a self, _: &'a str, url: &'a str) -> Fetching<'a> {
+            let set = json!({ "keys": *self.0.lock().unwrap() }).to_string();
+            let found = url.ends_with("jwks.json");
+            let answer = if found { (200, set.into_bytes()) } else { (404, Vec::new()) };
+            Box::pin(std::future::ready(Ok(answer)))
+        }
+    }
+
+    /// What is remembered of tokens, which only the time that they take shows from outside.
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_verified_once_and_remembered_as_long_as_it_counts() {
+        let key = Key::new("one", Algorithm::Es256);
+        let keys = Arc::new(Keys(Mutex::new(vec![key.jwk()])));
+        let fetch: Arc<dyn Fetch> = Arc::clone(&keys) as Arc<dyn Fetch>;
+        let manual = Arc::new(ManualClock::new(NOW));
+        let clock: Arc<dyn Clock> = Arc::clone(&manual) as Arc<dyn Clock>;
+        let claims = json!({
+            "iss": "https://id.example/", "sub": "x", "exp": NOW + 100, "email": "a@example.com",
+        });
+        let token = key.token(&claims);
+        let digest = hash::digest(Hash::Sha256, token.as_bytes());
+        let hash = digest.as_ref().try_into().unwrap();
+        for (build, over_counts) in [("dev", true), ("production", false)] {
+            manual.set(NOW);
+            *keys.0.lock().unwrap() = vec![key.jwk()];
+            let options = Options {
+                rules: rules::of(build),
+                authority: Some("https://id.example/".to_owned()),
+                further: Vec::new(),
+                audiences: Vec::new(),
+                user_claim: "email".to_owned(),
+                clients: false,
+                names: Names::default(),
+            };
+            let bearer = Bearer::new(options, &fetch, &clock);
+            for provider in bearer.providers() {
+                drop(tokio::spawn(provider.keep()));
+            }
+            assert!(bearer.known(&hash).is_none());
+            // The first waits for the keys, whose arrival makes all forgotten that was begun before.
+            for _ in 0..2 {
+                let outcome = bearer.judge(token.as_bytes(), hash).await;
+                assert!(matches!(outcome, Outcome::Yes(_)), "{outcome:?}");
+            }
+            let known = || bearer.known(&hash).is_some();
+            assert!(known());
+            manual.set(NOW + 159);
+            assert!(known());
+            manual.set(NOW + 160);
+            assert_eq!(known(), over_counts, "{build}");
+            // The same keys are no other keys.
+            manual.set(NOW);
+            let hour = std::time::Duration::from_secs(3601);
+            tokio::time::sleep(hour).await;
+            assert!(known());
+            // One more key changes the set, and everything is verified anew.
+            keys.0.lock().unwrap().push(Key::new("two", Algorithm::Es256).jwk());
+            tokio::time::sleep(hour).await;
+            assert!(!known());
+            bearer.judge(token.as_bytes(), hash).await;
+            assert!(known());
+            manual.set(NOW + 25 * 3600);
+            assert!(!known());
+        }
+    }
+}

@@ -142,6 +142,15 @@ mod tests {
     }
 
     #[test]
+    fn there_is_room_for_many() {
+        let cache = Cache::default();
+        for number in 0..HALF_MAX {
+            cache.put(hash(number), verified(&cache, "ann"));
+        }
+        assert_eq!(size(&cache), HALF_MAX);
+    }
+
+    #[test]
     fn it_is_bounded_and_keeps_what_is_used() {
         let cache = Cache::default();
         for number in 0..10 * HALF_MAX {

@@ -257,3 +257,56 @@ fn bytes(entry: &Members, name: &'static str) -> Result<Vec<u8>, String> {
     let text = entry.text(name)?.ok_or_else(|| format!("it has no `{name}`"))?;
     Base64UrlUnpadded::decode_vec(text).map_err(|error| format!("`{name}`: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use kms_testkit::issuer::Key as Signer;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(entries: &[Value]) -> KeySet {
+        KeySet::read(json!({ "keys": entries }).to_string().as_bytes()).unwrap().0
+    }
+
+    #[test]
+    fn exponents_are_odd_and_not_one() {
+        let rsa = Signer::new("rsa", kms_testkit::issuer::Algorithm::Rs256).jwk();
+        let usual = Signer::new("usual", kms_testkit::issuer::Algorithm::Es256).jwk();
+        for (exponent, is_used) in [
+            (&[3][..], true),
+            (&[1, 0, 1], true),
+            (&[0, 0, 3], true),
+            (&[1, 0, 0, 0, 0, 0, 0, 1], true),
+            (&[1, 0, 0, 0, 0, 0, 0, 0, 1], false),
+            (&[], false),
+            (&[0], false),
+            (&[1], false),
+            (&[2], false),
+            (&[1, 0, 2], false),
+        ] {
+            let mut entry = rsa.clone();
+            entry["e"] = json!(kms_testkit::issuer::base64url(exponent));
+            let set = read(&[entry, usual.clone()]);
+            assert_eq!(set.get("rsa").is_some(), is_used, "{exponent:?}");
+        }
+    }
+
+    #[test]
+    fn sets_are_the_same_if_their_keys_are() {
+        let new = |kid| Signer::new(kid, kms_testkit::issuer::Algorithm::Es256).jwk();
+        let (one, two) = (new("one"), new("two"));
+        let set = read(&[one.clone(), two.clone()]);
+        assert_eq!(set.len(), 2);
+        assert_eq!(set, read(&[two.clone(), one.clone()]));
+        let mut renamed = two.clone();
+        renamed["kid"] = json!("three");
+        for other in [&[one.clone()][..], &[one.clone(), renamed], &[one.clone(), new("two")]] {
+            assert_ne!(set, read(other));
+        }
+        // The same key for another algorithm.
+        let rsa = Signer::new("rsa", kms_testkit::issuer::Algorithm::Rs256);
+        let pss = rsa.known_as("rsa", kms_testkit::issuer::Algorithm::Ps256);
+        assert_ne!(read(&[rsa.jwk()]), read(&[pss.jwk()]));
+    }
+}

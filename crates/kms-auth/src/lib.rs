@@ -222,6 +222,9 @@ mod tests {
     fn without_a_scheme_everyone_is_admin() {
         assert_eq!(ask(vec![], None).as_deref(), Ok("admin"));
         assert_eq!(ask(vec![], Some(b"whatever")).as_deref(), Ok("admin"));
+        let nothing = Authentication::new(vec![]);
+        assert_eq!(nothing.everyone().map(Principal::user), Some("admin"));
+        assert_eq!(nothing.schemes().count(), 0);
     }
 
     #[test]
@@ -229,6 +232,10 @@ mod tests {
         let none = ask(vec![Box::new(Word("a"))], None);
         assert_eq!(none.unwrap_err(), "no scheme took what was offered");
         assert!(ask(vec![Box::new(Word("a"))], Some(b"x")).is_err());
+        let two = Authentication::new(vec![Box::new(Word("a")), Box::new(Word("b"))]);
+        assert_eq!(two.everyone(), None);
+        assert_eq!(two.schemes().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(format!("{two:?}"), r#"["a", "b"]"#);
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl ApiTokens {
         let (rows, epoch) = self.store.api_tokens().await?;
         let now = self.clock.now();
         let listed = |row: ApiToken| {
-            let state = self.state(&row, epoch, now);
+            let state = state(&row, self.is_genuine(&row, epoch), now);
             let ApiToken { id, name, user, created, expires, .. } = row;
             Listed { name, user, id, created, expires, state }
         };
@@ -251,20 +251,21 @@ impl ApiTokens {
         let (row, epoch) = found.unwrap_or_else(|| (stranger(id), 0));
         let secret = secret::equal(&hash_of(text), &row.hash);
         let genuine = self.is_genuine(&row, epoch);
-        match (is_known, secret, genuine) {
-            (false, ..) => Err(Invalid::Unknown),
-            (true, false, _) => Err(Invalid::Secret),
-            (true, true, false) => {
-                tracing::error!(token = %row.name, "an API token's row in the database was altered, \
-                    or put back after it was revoked; it is refused");
+        if !is_known {
+            return Err(Invalid::Unknown);
+        }
+        if !secret {
+            return Err(Invalid::Secret);
+        }
+        match state(&row, genuine, self.clock.now()) {
+            TokenState::Active => Ok(Verified { user: row.user, expires: row.expires }),
+            TokenState::Expired => Err(Invalid::Expired),
+            TokenState::Revoked => Err(Invalid::Revoked),
+            TokenState::Altered => {
+                tracing::error!(token = %row.name, "an API token's row in the database was \
+                    altered, or put back after it was revoked; it is refused");
                 Err(Invalid::Altered)
             }
-            (true, true, true) => match self.state(&row, epoch, self.clock.now()) {
-                TokenState::Active => Ok(Verified { user: row.user, expires: row.expires }),
-                TokenState::Expired => Err(Invalid::Expired),
-                TokenState::Revoked => Err(Invalid::Revoked),
-                TokenState::Altered => Err(Invalid::Altered),
-            },
         }
     }
 
@@ -276,23 +277,24 @@ impl ApiTokens {
     fn is_genuine(&self, row: &ApiToken, epoch: u64) -> bool {
         secret::equal(&self.vault.api_token_mac(row, epoch), &row.mac)
     }
-
-    fn state(&self, row: &ApiToken, epoch: u64, now: i64) -> TokenState {
-        if !self.is_genuine(row, epoch) {
-            TokenState::Altered
-        } else if row.revoked.is_some() {
-            TokenState::Revoked
-        } else if row.expires.is_some_and(|expires| expires <= now) {
-            TokenState::Expired
-        } else {
-            TokenState::Active
-        }
-    }
 }
 
 impl std::fmt::Debug for ApiTokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ApiTokens").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// What a row is good for, whose proof fits or does not.
+fn state(row: &ApiToken, genuine: bool, now: i64) -> TokenState {
+    if !genuine {
+        TokenState::Altered
+    } else if row.revoked.is_some() {
+        TokenState::Revoked
+    } else if row.expires.is_some_and(|expires| expires <= now) {
+        TokenState::Expired
+    } else {
+        TokenState::Active
     }
 }
 

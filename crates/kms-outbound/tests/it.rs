@@ -69,7 +69,8 @@ async fn nobody_there_is_said() {
     drop(issuer);
     let error = plain().get(&url, Reach::Anywhere).await.unwrap_err();
     assert_eq!(error.host, "127.0.0.1");
-    assert!(error.to_string().starts_with("127.0.0.1: no connection: "), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("127.0.0.1: no connection: ") && text.contains("refused"), "{text}");
     let caller = Caller::new(Trust::system(), false);
     let error = caller.get("https://name.invalid/", Reach::Anywhere).await.unwrap_err();
     assert_eq!(error.cause, Cause::Name);
@@ -92,16 +93,26 @@ fn urls_are_judged_before_anything_is_sent() {
     assert_eq!(judge(false, "https://[::ffff:10.0.0.1]/", public), out("::ffff:10.0.0.1"));
     assert_eq!(judge(false, "https://[fe80::1]/", public), out("fe80::1"));
     // Plain HTTP: never, or on this machine.
-    assert!(matches!(judge(false, "http://127.0.0.1/", anywhere), Err(Cause::Url(_))));
+    let says = |text| Err(Cause::Url(text));
+    let (never, not_here) =
+        ("plain HTTP; it has to be https", "plain HTTP, and not to this machine");
+    assert_eq!(judge(false, "http://127.0.0.1/", anywhere), says(never));
     assert_eq!(judge(true, "http://127.0.0.1/", anywhere), Ok(()));
     assert_eq!(judge(true, "http://localhost/", anywhere), Ok(()));
-    assert!(matches!(judge(true, "http://id.example/", anywhere), Err(Cause::Url(_))));
+    assert_eq!(judge(true, "http://id.example/", anywhere), says(not_here));
     assert_eq!(judge(true, "http://10.0.0.1/", anywhere), out("10.0.0.1"));
-    assert!(matches!(judge(true, "http://127.0.0.1/", public), Err(Cause::Url(_))));
-    for url in
-        ["", "id.example", "ftp://id.example/", "file:///etc/passwd", "https://u:p@a.example/"]
-    {
-        assert!(matches!(judge(true, url, anywhere), Err(Cause::Url(_))), "{url}");
+    assert_eq!(judge(true, "http://127.0.0.1/", public), says(not_here));
+    let (other, named) = ("it has to be an https URL", "a URL with a user name or password");
+    for (url, text) in [
+        ("", "it is not a URL"),
+        ("id.example", "it is not a URL"),
+        ("ftp://id.example/", other),
+        ("file:///etc/passwd", other),
+        ("https://u:p@a.example/", named),
+        ("https://u@a.example/", named),
+        ("https://:p@a.example/", named),
+    ] {
+        assert_eq!(judge(true, url, anywhere), says(text), "{url}");
     }
 }
 
@@ -160,10 +171,15 @@ async fn an_own_authority_is_trusted_by_its_file() {
     assert!(error.to_string().contains("KMS_TRUSTED_CA_PATH"), "{error}");
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ca.pem");
-    std::fs::write(&file, pem).unwrap();
+    // As much as a file may have, and more.
+    let longest = format!("{}{pem}", "\n".repeat((1 << 20) - pem.len()));
+    std::fs::write(&file, format!(" {longest}")).unwrap();
+    let error = Trust::with_file(&file).unwrap_err().to_string();
+    assert!(error.ends_with("the file is longer than 1048576 bytes"), "{error}");
+    std::fs::write(&file, longest).unwrap();
     let trust = Trust::with_file(&file).unwrap();
-    assert_eq!(trust.extra().len(), 1);
     let caller = Caller::new(trust, false);
+    assert_eq!(caller.trust().extra().len(), 1);
     let answer = caller.get(&url, Reach::Anywhere).await.unwrap();
     assert_eq!(answer.good().unwrap(), b"hi");
     // The certificate is for a name, not for the address.

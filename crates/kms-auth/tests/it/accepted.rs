@@ -35,6 +35,30 @@ async fn tokens_as_they_come() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_has_16_kib_and_no_more() {
+    let world = World::new();
+    let of = |header: &str, claims: usize| {
+        let mut all = World::claims();
+        merge(&mut all, json!({ "x": "y".repeat(claims) }));
+        let mut text = world.curve.header();
+        merge(&mut text, json!({ "x": header }));
+        world.curve.forge(&text.to_string(), &all.to_string())
+    };
+    // Claims grow by four letters for three; the header makes up for what is between.
+    let letters = ((16 << 10) - of("", 0).len()) / 4 * 3;
+    let mut sizes = (letters - 6..=letters).flat_map(|it| ["", "y", "yy"].map(|more| (it, more)));
+    let longest = sizes.find_map(|(letters, header)| {
+        let token = of(header, letters);
+        (token.len() == 16 << 10).then_some(token)
+    });
+    let longest = longest.unwrap();
+    assert_eq!(world.user(&longest).await, "alice@example.com");
+    // Also where the beginning is known.
+    let refusal = world.refusal(&format!("{longest}A")).await;
+    assert!(refusal.reason.contains("16385 bytes"), "{}", refusal.reason);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_address_has_one_form() {
     for email in ["alice@example.com", "Alice@Example.COM"] {
         check(Setting::default(), json!({ "email": email }), "alice@example.com").await;

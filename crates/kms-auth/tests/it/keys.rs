@@ -129,6 +129,21 @@ async fn rsa_keys_have_2048_bits_or_more() {
     assert!(refusal.reason.contains("signature"), "{}", refusal.reason);
 }
 
+/// A set of `count` keys, of which the first is `key`.
+fn many(key: &Key, count: usize) -> String {
+    let others = (1..count).map(|number| changed(key, json!({ "kid": number.to_string() })));
+    let keys: Vec<_> = std::iter::once(key.jwk()).chain(others).collect();
+    json!({ "keys": keys }).to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_has_a_hundred_keys_at_most() {
+    let world = World::new();
+    let set = many(&world.curve, 100).into_bytes();
+    world.web.put("https://id.example/keys", Ok((200, set)));
+    assert_eq!(world.user(&world.token(json!({}))).await, "alice@example.com");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_set_that_is_none_lets_nobody_in() {
     let key = Key::new("curve", Algorithm::Es256);
@@ -144,7 +159,7 @@ async fn a_set_that_is_none_lets_nobody_in() {
         format!("{{\"keys\": [{twice}]}}"),
         format!("{{\"keys\": [{}], \"keys\": []}}", key.jwk()),
         json!({ "keys": [changed(&key, json!({ "use": "enc" }))] }).to_string(),
-        json!({ "keys": vec![key.jwk(); 101] }).to_string(),
+        many(&key, 101),
     ] {
         let world = World::new();
         world.web.put("https://id.example/keys", Ok((200, text.clone().into_bytes())));

@@ -201,6 +201,18 @@ async fn an_unknown_kid_is_undecided_while_the_provider_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_is_to_come_again_is_told_when() {
+    let world = World::new();
+    world.web.cut();
+    let token = world.token(json!({}));
+    for (passed, retry_s) in [(0, 60), (0, 60), (20, 40), (39, 1)] {
+        pass(passed).await;
+        let refusal = world.refusal(&token).await;
+        assert_eq!(refusal.kind, Kind::Unavailable { retry_s });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_provider_holds_up_nobody_whose_key_is_known() {
     let world = World::new();
     world.user(&lasting(&world)).await;
