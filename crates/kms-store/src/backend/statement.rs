@@ -35,12 +35,18 @@ macro_rules! object_columns {
     };
 }
 
-/// The row, but nothing of what the reader has: version ?2 whose sealed record ends with ?3. The
-/// version alone does not tell what a database has forgotten and written anew.
+/// What the reader has: version ?2 whose sealed record ends with ?3. The version alone does not tell
+/// what a database has forgotten and written anew.
+macro_rules! is_known {
+    () => {
+        "v.version = ?2 AND substring(v.object FROM greatest(length(v.object) - 15, 1)) = ?3"
+    };
+}
+
+/// The row, but nothing of what the reader has.
 macro_rules! unless_known {
     () => {
-        " FROM objects v LEFT JOIN objects o ON o.seq = v.seq AND NOT (v.version = ?2 \
-         AND substring(v.object FROM greatest(length(v.object) - 15, 1)) = ?3)"
+        concat!(" FROM objects v LEFT JOIN objects o ON o.seq = v.seq AND NOT (", is_known!(), ")")
     };
 }
 
@@ -65,6 +71,16 @@ statements! {
         unless_known!(),
         " LEFT JOIN read_access g ON g.id = v.id AND g.userid IN (?4, ?5) AND v.owner <> ?4 \
          WHERE v.id = ?1"
+    );
+    /// Whether the reader has the row: one short column, where a database describes each column anew
+    /// with each answer.
+    Same = concat!("SELECT v.version FROM objects v WHERE v.id = ?1 AND ", is_known!());
+    /// The same, with grants as in [`Self::ObjectFor`].
+    SameFor = concat!(
+        "SELECT g.id, g.userid, g.permissions, g.expires, g.note, g.mac FROM objects v \
+         LEFT JOIN read_access g ON g.id = v.id AND g.userid IN (?4, ?5) AND v.owner <> ?4 \
+         WHERE v.id = ?1 AND ",
+        is_known!()
     );
     Version = "SELECT version FROM objects WHERE id = ?1";
     Grant = concat!(

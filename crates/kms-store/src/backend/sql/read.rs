@@ -13,7 +13,7 @@ use super::query::Query;
 use crate::Error;
 use crate::backend::Used;
 use crate::backend::convert;
-use crate::backend::dialect::Sql;
+use crate::backend::dialect::{Dialect, Sql};
 use crate::backend::statement::Statement;
 use crate::record::{self, ApiToken, Cached, EVERYONE, Grant, KeyringRow};
 
@@ -101,22 +101,59 @@ impl Server {
     }
 
     async fn ask(&self, id: &str, user: Option<&str>) -> Result<Option<Used>, Error> {
-        let (ticket, began) = (self.cache.ticket(), self.cache.now());
         let known = self.cache.get(id);
         // What is owned by its user needs no grants, unless it is given away in this moment.
         let user = user.filter(|user| known.as_ref().is_none_or(|known| known.row.owner != *user));
+        if let (Dialect::MySql, Some(known)) = (self.dialect, &known)
+            && let Some(used) = self.ask_same(known, user).await?
+        {
+            return Ok(Some(used));
+        }
+        self.ask_whole(id, user, known).await
+    }
+
+    /// The object, if the database has it as it is in memory.
+    async fn ask_same(
+        &self,
+        known: &Arc<Cached>,
+        user: Option<&str>,
+    ) -> Result<Option<Used>, Error> {
+        let began = self.cache.now();
+        let (version, tail) = known.stamp();
+        let mut values =
+            vec![Value::Text(&known.row.id), Value::Int(version.cast_signed()), Value::Bytes(tail)];
+        let mut statement = Statement::Same;
+        if let Some(user) = user {
+            values.extend([Value::Text(user), Value::Text(EVERYONE)]);
+            statement = Statement::SameFor;
+        }
+        let rows = self.rows(statement.of(self.dialect), &values, READ).await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        known.see(began);
+        let grants = user.map(|_| grants_beside(&rows, 0)).transpose()?;
+        Ok(Some((Arc::clone(known), grants)))
+    }
+
+    /// The object, or the word that it is as it is in memory.
+    async fn ask_whole(
+        &self,
+        id: &str,
+        user: Option<&str>,
+        known: Option<Arc<Cached>>,
+    ) -> Result<Option<Used>, Error> {
+        let (ticket, began) = (self.cache.ticket(), self.cache.now());
         let (version, tail) = known.as_ref().map_or((NONE, &[][..]), |known| {
             let (version, tail) = known.stamp();
             (version.cast_signed(), tail)
         });
         let mut values = vec![Value::Text(id), Value::Int(version), Value::Bytes(tail)];
-        let statement = match user {
-            None => Statement::Object,
-            Some(user) => {
-                values.extend([Value::Text(user), Value::Text(EVERYONE)]);
-                Statement::ObjectFor
-            }
-        };
+        let mut statement = Statement::Object;
+        if let Some(user) = user {
+            values.extend([Value::Text(user), Value::Text(EVERYONE)]);
+            statement = Statement::ObjectFor;
+        }
         let rows = self.rows(statement.of(self.dialect), &values, READ).await?;
         let first = rows.first().map(|row| row.int(column::VERSION)).transpose()?;
         let Some(row) = rows.first().filter(|_| first != Some(REMOVED)) else {
@@ -134,7 +171,7 @@ impl Server {
             self.cache.loaded(&ticket, row)
         };
         row.see(began);
-        let grants = user.map(|_| grants_beside(&rows)).transpose()?;
+        let grants = user.map(|_| grants_beside(&rows, column::MORE)).transpose()?;
         Ok(Some((row, grants)))
     }
 
@@ -279,12 +316,12 @@ pub(super) fn object(row: &Row, id: &str) -> Result<Cached, Failure> {
     Ok(Cached::new(row.int(column::SEQ)?, object).with_index(indexed))
 }
 
-/// The grants that stand beside an object, one in each row.
-fn grants_beside(rows: &[Row]) -> Result<Vec<Grant>, Failure> {
+/// The grants that stand beside an object, one in each row, in the columns from one on.
+fn grants_beside(rows: &[Row], first: usize) -> Result<Vec<Grant>, Failure> {
     let mut grants = Vec::new();
     for row in rows {
-        if !row.is_null(column::MORE)? {
-            grants.push(grant(row, column::MORE)?);
+        if !row.is_null(first)? {
+            grants.push(grant(row, first)?);
         }
     }
     Ok(grants)

@@ -260,8 +260,11 @@ impl Thread {
                 job.commit.refused();
                 Err(refusal)
             }
-            // The commit is dropped: what the database holds is read again.
-            Err(failure) => Err(failure),
+            // What the database holds is read again.
+            Err(failure) => {
+                drop(job.commit);
+                Err(failure)
+            }
         };
         // One who no longer waits does not need the answer.
         drop(job.answer.send(answer));
