@@ -39,6 +39,8 @@ pub(crate) struct Unit {
     drafts: Vec<Draft>,
     reads: Vec<(String, Option<u64>)>,
     writes: Vec<Write>,
+    /// The objects that were asked for, for the audit.
+    named: Vec<String>,
 }
 
 /// What the unit has made of an object.
@@ -58,6 +60,7 @@ impl Unit {
             drafts: Vec::new(),
             reads: Vec::new(),
             writes: Vec::new(),
+            named: Vec::new(),
         }
     }
 
@@ -195,6 +198,16 @@ impl Unit {
             }),
         }
         seen
+    }
+
+    /// Notes that the operation is about the object `id`, whether it may be or not.
+    pub(crate) fn name(&mut self, id: &str) {
+        self.named.push(id.to_owned());
+    }
+
+    /// The objects that were noted since this was last asked for.
+    pub(crate) fn take_named(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.named)
     }
 
     /// Whether there is anything to commit.
