@@ -195,6 +195,11 @@ impl Log {
         ticket
     }
 
+    /// The last record that was appended.
+    pub fn last(&self) -> Ticket {
+        Ticket(self.next().saturating_sub(1))
+    }
+
     /// The number that the next record has.
     pub fn next(&self) -> u64 {
         lock(&self.shared.state).chain.next()

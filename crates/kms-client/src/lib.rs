@@ -76,6 +76,11 @@ impl Client {
         self.transport.may_send_token()
     }
 
+    /// Whether the server is on this machine, so that nothing that is sent leaves it.
+    pub fn is_local(&self) -> bool {
+        self.transport.is_local()
+    }
+
     /// Which server this is: scheme, host and port, in one spelling.
     ///
     /// A token that was made for one must not be sent to another.

@@ -18,6 +18,12 @@ pub struct Access {
     pub user_id: String,
     /// The operations, by name.
     pub operations: Vec<String>,
+    /// Until when, in RFC 3339; until it is withdrawn, where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// What for, in the owner's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// An object of the caller's own.
@@ -42,6 +48,12 @@ pub struct Granted {
     pub state: String,
     /// What the caller may do with it, by name.
     pub operations: Vec<String>,
+    /// Until when, in RFC 3339; until it is withdrawn, where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// What for, in the owner's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Whether the server is well.

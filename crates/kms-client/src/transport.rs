@@ -113,9 +113,13 @@ impl Transport {
         Ok(())
     }
 
+    pub(crate) fn is_local(&self) -> bool {
+        self.target.is_this_machine()
+    }
+
     /// Whether whoever listens on the way could not read it, or need not be feared.
     pub(crate) fn may_send_token(&self) -> Result<(), Error> {
-        if self.target.is_this_machine() || self.profile.token_in_clear {
+        if self.is_local() || self.profile.token_in_clear {
             return Ok(());
         }
         Err(Error::TokenInClear { origin: self.origin() })

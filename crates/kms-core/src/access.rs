@@ -388,6 +388,7 @@ pub(crate) async fn authorize<O: Operation>(
     for target in O::targets(context, request).await? {
         let row = O::ROLES.iter().find(|row| row.role == target.role);
         let row = row.ok_or_else(|| Error::internal("an operation names a role without a row"))?;
+        context.unit.name(&target.id);
         if let Some(object) = admit(context, row, &target.id).await? {
             if target.cascade {
                 follow::<O>(context, &object, &mut objects).await?;
@@ -410,6 +411,7 @@ async fn follow<O: Operation>(
     let Some(row) = O::ROLES.iter().find(|row| row.role == Role::PairHalf) else { return Ok(()) };
     for half in object.pair_halves() {
         if let Some(half) = admit(context, row, &half).await? {
+            context.unit.name(half.id());
             objects.push((Role::PairHalf, half));
         }
     }
@@ -426,6 +428,7 @@ async fn unwrapping<O: Operation>(
     if let (Some(row), Some(id)) = (row, object.wrapped_by())
         && let Some(key) = admit(context, row, &id).await?
     {
+        context.unit.name(key.id());
         objects.push((Role::UnwrappingKey, key));
     }
     Ok(())

@@ -12,6 +12,7 @@ use kms_crypto::random;
 use kms_crypto::secret::{self, Secret};
 use kms_store::{ApiToken, Store, Write};
 
+use crate::audit::{self, Act};
 use crate::clock::Clock;
 use crate::principal::{EVERYBODY, normal_user};
 use crate::vault::Vault;
@@ -170,7 +171,7 @@ impl ApiTokens {
         let (name, hash) = (name.to_owned(), hash_of(text.expose()));
         let (revoked, mac) = (None, Vec::new());
         let token = ApiToken { id, name, user, hash, created: now, expires, revoked, mac };
-        self.change(|rows| {
+        self.change("token create", |rows| {
             let before = rows.iter().find(|row| row.name == token.name);
             if before.is_some_and(|row| row.revoked.is_none()) {
                 return Err(TokenError::Taken(token.name.clone()));
@@ -199,7 +200,7 @@ impl ApiTokens {
     /// Revokes a token for good. Its name stays in the list.
     pub async fn revoke(&self, name: &str) -> Result<(), TokenError> {
         let now = self.clock.now();
-        self.change(|rows| {
+        self.change("token revoke", |rows| {
             let row = rows.iter().find(|row| row.name == name);
             match row {
                 None => Err(TokenError::Unknown(name.to_owned())),
@@ -211,15 +212,24 @@ impl ApiTokens {
     }
 
     /// Changes one row, as `edit` decides: one that goes, and one that comes in or is replaced. The
-    /// proofs of all others are made anew for the next epoch.
+    /// proofs of all others are made anew for the next epoch. The change has its record for the audit
+    /// log with it.
     async fn change(
         &self,
+        operation: &'static str,
         edit: impl Fn(&[ApiToken]) -> Result<(Option<String>, ApiToken), TokenError>,
     ) -> Result<(), TokenError> {
         let mut outcome = Ok(());
         for _ in 0..TRIES {
             let (mut rows, epoch) = self.store.api_tokens().await?;
             let (goes, comes) = edit(&rows)?;
+            let act = Act {
+                operation,
+                user: Some(&comes.user),
+                detail: Some(&comes.name),
+                ..Act::default()
+            };
+            let record = audit::beside(&self.store, &self.vault, &*self.clock, act).await?;
             let stays = |row: &ApiToken| row.id != comes.id && Some(&row.id) != goes.as_ref();
             // A row that is not ours would become ours by a new proof.
             rows.retain(|row| stays(row) && self.is_genuine(row, epoch));
@@ -230,7 +240,7 @@ impl ApiTokens {
             }
             let remove = goes.into_iter().collect();
             let write = Write::ApiTokens { remove, put: rows, epoch: (epoch, next) };
-            outcome = self.store.commit(Vec::new(), vec![write]).await;
+            outcome = self.store.commit(Vec::new(), vec![write, record]).await;
             if !matches!(outcome, Err(kms_store::Error::Conflict { .. })) {
                 break;
             }

@@ -9,8 +9,10 @@ use kmip::enumerations::{
 use kmip::message::{RequestItem, RequestMessage, ResponseHeader, ResponseItem, ResponseMessage};
 use kmip::operation::{Request, Response};
 use kmip::wire::{Bytes, DateTime};
+use kms_audit::Ticket;
 
 use crate::Service;
+use crate::audit::{Act, Decision};
 use crate::context::{Context, Placeholders, operation_name};
 use crate::error::{Error, Result};
 use crate::operation;
@@ -36,21 +38,39 @@ pub struct Executed {
     pub servers_fault: bool,
 }
 
+/// What became of an item.
+struct Decided {
+    result: Result<Response>,
+    /// Its record, where that is in the log alone and not in a transaction.
+    record: Option<Ticket>,
+}
+
+impl Decided {
+    /// What was not even begun.
+    fn unrecorded(error: Error) -> Self {
+        Self { result: Err(error), record: None }
+    }
+}
+
 /// The items of an answer, as they come.
 #[derive(Default)]
 struct Answers {
     items: Vec<ResponseItem>,
     servers_fault: bool,
+    /// The items whose records have to be handed over before the answer leaves.
+    uses: Vec<usize>,
+    /// The last of those records.
+    record: Option<Ticket>,
 }
 
 impl Answers {
     fn new(count: usize) -> Self {
-        Self { items: Vec::with_capacity(count), servers_fault: false }
+        Self { items: Vec::with_capacity(count), ..Self::default() }
     }
 
-    fn push(&mut self, item: (Option<Operation>, Option<Bytes>), result: Result<Response>) {
+    fn push(&mut self, item: (Option<Operation>, Option<Bytes>), decided: Decided) {
         let (operation, id) = item;
-        let mut answer = match result {
+        let mut answer = match decided.result {
             Ok(response) => ResponseItem::success(response),
             Err(error) => {
                 report(&error);
@@ -59,6 +79,10 @@ impl Answers {
             }
         };
         answer.id = id;
+        if decided.record.is_some() {
+            self.uses.push(self.items.len());
+            self.record = self.record.max(decided.record);
+        }
         self.items.push(answer);
     }
 
@@ -68,6 +92,45 @@ impl Answers {
             answer.status = ResultStatus::OperationUndone;
             answer.response = None;
         }
+    }
+
+    /// What was done without a record is not told.
+    fn withhold(&mut self, error: &Error) {
+        report(error);
+        self.servers_fault = true;
+        for at in &self.uses {
+            let Some(answer) = self.items.get_mut(*at) else { continue };
+            let (operation, id) = (answer.operation, answer.id.take());
+            *answer = ResponseItem::failure(operation, error.reason, error.message.clone());
+            answer.id = id;
+        }
+    }
+}
+
+/// What an item was about, for its record.
+struct Deed {
+    operation: &'static str,
+    objects: Vec<String>,
+}
+
+impl Deed {
+    fn new(operation: Operation, unit: &mut Unit, result: &Result<Response>) -> Self {
+        let mut objects = unit.take_named();
+        if let Ok(response) = result {
+            for (code, id) in operation::produced(response) {
+                // What a search finds is not what it is about.
+                let is_made = code != UniqueIdentifierCode::Locate;
+                if is_made && !objects.iter().any(|known| known == id) {
+                    objects.push(id.to_owned());
+                }
+            }
+        }
+        Self { operation: operation_name(operation), objects }
+    }
+
+    fn by<'a>(&'a self, caller: Caller<'a>) -> Decision<'a> {
+        let act = Act { operation: self.operation, objects: &self.objects, ..Act::default() };
+        Decision { caller, act }
     }
 }
 
@@ -89,16 +152,19 @@ impl Service {
     ) -> Executed {
         let caller = caller.into();
         let version = request.header.version();
-        let answers = match self.check(&request) {
+        let mut answers = match self.check(&request) {
             Ok(()) => {
                 self.run_items(Call { caller, version }, &request.header, request.items).await
             }
             Err(error) => {
                 let mut answers = Answers::new(1);
-                answers.push((None, None), Err(error));
+                answers.push((None, None), Decided::unrecorded(error));
                 answers
             }
         };
+        if let Err(error) = self.audit.settle(answers.record).await {
+            answers.withhold(&error);
+        }
         let correlation = request.header.client_correlation_value;
         let message = self.respond(version, correlation, answers.items);
         Executed { message, servers_fault: answers.servers_fault }
@@ -112,7 +178,11 @@ impl Service {
     ) -> Result<Response> {
         let mut placeholders = Placeholders::default();
         let call = Call { caller: caller.into(), version: Version::V2_1 };
-        let result = self.run_alone(call, &mut placeholders, request).await;
+        let decided = self.run_alone(call, &mut placeholders, request).await;
+        let result = match self.audit.settle(decided.record).await {
+            Ok(()) => decided.result,
+            Err(error) => Err(error),
+        };
         if let Err(error) = &result {
             report(error);
         }
@@ -175,18 +245,34 @@ impl Service {
         let mut room = Room::new(self.policy.answers_max, items.len());
         for item in items {
             let named = (Some(item.operation), item.id.clone());
-            let result = match room.next(item).await {
+            let decided = match room.next(item).await {
                 Ok(request) => self.run_alone(call, &mut placeholders, request).await,
-                Err(error) => Err(error),
+                Err(error) => self.refused(call, named.0, error),
             };
-            room.take(&result);
-            let stop = result.is_err() && !goes_on;
-            answers.push(named, result);
+            room.take(&decided.result);
+            let stop = decided.result.is_err() && !goes_on;
+            answers.push(named, decided);
             if stop {
                 break;
             }
         }
         answers
+    }
+
+    /// An item that is refused before anything is looked at.
+    fn refused(&self, call: Call<'_>, operation: Option<Operation>, error: Error) -> Decided {
+        if let Err(closed) = self.audit.ready() {
+            return Decided::unrecorded(closed);
+        }
+        let operation = operation.map_or("", operation_name);
+        let deed = Deed { operation, objects: Vec::new() };
+        self.used(call, &deed, Err(error))
+    }
+
+    /// Ends an item that changed nothing.
+    fn used(&self, call: Call<'_>, deed: &Deed, result: Result<Response>) -> Decided {
+        let record = self.audit.used(deed.by(call.caller), result.as_ref().err());
+        Decided { result, record }
     }
 
     /// One item in a unit of its own, tried again when another request came between.
@@ -195,31 +281,41 @@ impl Service {
         call: Call<'_>,
         placeholders: &mut Placeholders,
         request: Request,
-    ) -> Result<Response> {
-        if !operation::writes(&request) {
-            let mut unit = self.unit();
-            let response = self.run_in(call, &mut unit, placeholders, request).await?;
-            unit.commit().await?;
-            remember(placeholders, &response);
-            return Ok(response);
+    ) -> Decided {
+        if let Err(closed) = self.audit.ready() {
+            return Decided::unrecorded(closed);
         }
+        let operation = request.operation();
         // What is large is not copied to be tried again: it hardly ever meets another request, and
         // its caller can send it again.
-        let mut tries = if operation::is_large(&request) { 1 } else { TRIES };
+        let once = !operation::writes(&request) || operation::is_large(&request);
+        let mut tries = if once { 1 } else { TRIES };
         let mut kept = Some(request);
         loop {
             let mut unit = self.unit();
             let request = if tries > 1 { kept.clone() } else { kept.take() };
-            let request =
-                request.ok_or_else(|| Error::internal("a request was tried too often"))?;
-            let response = self.run_in(call, &mut unit, placeholders, request).await?;
+            let result = match request {
+                Some(request) => self.run_in(call, &mut unit, placeholders, request).await,
+                None => Err(Error::internal("a request was tried too often")),
+            };
+            let deed = Deed::new(operation, &mut unit, &result);
+            let response = match result {
+                Ok(response) if !unit.is_clean() => response,
+                result => {
+                    if let Ok(response) = &result {
+                        remember(placeholders, response);
+                    }
+                    return self.used(call, &deed, result);
+                }
+            };
+            self.audit.change(deed.by(call.caller), &mut unit);
             match unit.commit().await {
                 Ok(()) => {
                     remember(placeholders, &response);
-                    return Ok(response);
+                    return Decided { result: Ok(response), record: None };
                 }
                 Err(error) if error.retry && tries > 1 => tries = tries.saturating_sub(1),
-                Err(error) => return Err(error),
+                Err(error) => return self.used(call, &deed, Err(error)),
             }
         }
     }
@@ -241,46 +337,91 @@ impl Service {
         let mut tries = TRIES;
         loop {
             let mut unit = self.unit();
-            let mut answers = self.run_all(call, &mut unit, items.clone()).await;
+            let (mut answers, deeds) = self.run_all(call, &mut unit, items.clone()).await;
             let complete = answers.items.iter().all(|it| it.status == ResultStatus::Success);
+            if complete && unit.is_clean() {
+                for (at, deed) in deeds.iter().enumerate() {
+                    answers.record = self.audit.used(deed.by(call.caller), None);
+                    answers.uses.push(at);
+                }
+                return answers;
+            }
             if !complete {
+                self.undone(call, &deeds, &mut answers);
                 answers.undo();
                 return answers;
+            }
+            for deed in &deeds {
+                self.audit.change(deed.by(call.caller), &mut unit);
             }
             match unit.commit().await {
                 Ok(()) => return answers,
                 Err(error) if error.retry && tries > 1 => tries = tries.saturating_sub(1),
                 Err(error) => {
                     let last = answers.items.pop();
+                    let named = last.map_or((None, None), |it| (it.operation, it.id));
                     answers.undo();
-                    answers.push(last.map_or((None, None), |it| (it.operation, it.id)), Err(error));
+                    let decided = match deeds.split_last() {
+                        Some((last, others)) => {
+                            self.undone(call, others, &mut answers);
+                            self.used(call, last, Err(error))
+                        }
+                        None => Decided::unrecorded(error),
+                    };
+                    answers.push(named, decided);
                     return answers;
                 }
             }
         }
     }
 
-    async fn run_all(&self, call: Call<'_>, unit: &mut Unit, items: Vec<RequestItem>) -> Answers {
+    /// Records the items before one that failed.
+    fn undone(&self, call: Call<'_>, deeds: &[Deed], answers: &mut Answers) {
+        for deed in deeds {
+            let record = self.audit.undone(deed.by(call.caller));
+            answers.record = answers.record.max(record);
+        }
+    }
+
+    /// Runs the items until one fails; its record is written, and what the others were about is
+    /// given back.
+    async fn run_all(
+        &self,
+        call: Call<'_>,
+        unit: &mut Unit,
+        items: Vec<RequestItem>,
+    ) -> (Answers, Vec<Deed>) {
         let mut placeholders = Placeholders::default();
         let mut answers = Answers::new(items.len());
         let mut room = Room::new(self.policy.answers_max, items.len());
+        let mut deeds = Vec::with_capacity(items.len());
         for item in items {
-            let named = (Some(item.operation), item.id.clone());
-            let result = match room.next(item).await.and_then(undoable) {
-                Ok(request) => self.run_in(call, unit, &mut placeholders, request).await,
-                Err(error) => Err(error),
+            let (operation, id) = (item.operation, item.id.clone());
+            let named = (Some(operation), id);
+            let request = room.next(item).await.and_then(undoable);
+            let result = match (self.audit.ready(), request) {
+                (Err(closed), _) => {
+                    answers.push(named, Decided::unrecorded(closed));
+                    break;
+                }
+                (Ok(()), Ok(request)) => self.run_in(call, unit, &mut placeholders, request).await,
+                (Ok(()), Err(error)) => Err(error),
             };
             room.take(&result);
-            let failure = result.is_err();
-            if let Ok(response) = &result {
-                remember(&mut placeholders, response);
-            }
-            answers.push(named, result);
-            if failure {
-                break;
+            let deed = Deed::new(operation, unit, &result);
+            match result {
+                Ok(response) => {
+                    remember(&mut placeholders, &response);
+                    answers.push(named, Decided { result: Ok(response), record: None });
+                    deeds.push(deed);
+                }
+                failed => {
+                    answers.push(named, self.used(call, &deed, failed));
+                    break;
+                }
             }
         }
-        answers
+        (answers, deeds)
     }
 }
 

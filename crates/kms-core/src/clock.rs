@@ -1,23 +1,38 @@
 //! Time is an input. It must never be read anywhere else in this crate.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Tells the time, in seconds since the Unix epoch.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> i64;
+
+    /// The same in milliseconds.
+    fn now_ms(&self) -> i64 {
+        self.now().saturating_mul(1000)
+    }
 }
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-impl Clock for SystemClock {
-    fn now(&self) -> i64 {
+impl SystemClock {
+    fn since_epoch() -> Duration {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
         let now = std::time::SystemTime::now();
-        now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
+        now.duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> i64 {
+        Self::since_epoch().as_secs().cast_signed()
+    }
+
+    fn now_ms(&self) -> i64 {
+        i64::try_from(Self::since_epoch().as_millis()).unwrap_or(i64::MAX)
     }
 }
 

@@ -14,7 +14,9 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::Service;
 use crate::access::Permission;
+use crate::audit::{Act, Decision};
 use crate::error::{Error, Result};
+use crate::grant_record::{Deed, Recorded};
 use crate::lifecycle;
 use crate::object::Object;
 use crate::principal::{ADMIN, Caller, EVERYBODY, SCOPES, normal_user};
@@ -131,6 +133,14 @@ struct Held {
 }
 
 impl Change<'_> {
+    /// What it is, for its record.
+    fn deed<'u>(self, id: &str, user: &'u str) -> Deed<'u> {
+        match self {
+            Self::Grant(terms) => Deed::new("Grant", id, user, terms.permissions),
+            Self::Withdraw(less) => Deed::new("Withdraw", id, user, less),
+        }
+    }
+
     /// What the user has afterwards; none where nothing is left.
     fn apply(self, user: &str, before: Option<&Held>) -> Result<Option<Held>> {
         match (self, before) {
@@ -238,6 +248,10 @@ impl Service {
         user: &str,
         terms: Terms<'_>,
     ) -> Result<()> {
+        self.change_recorded(caller.into(), id, user, Change::Grant(&terms)).await
+    }
+
+    fn check_terms(&self, terms: &Terms<'_>) -> Result<()> {
         if terms.expires.is_some_and(|end| end <= self.clock.now()) {
             return Err(Error::invalid(
                 "the grant would end before it begins: name a time to come",
@@ -248,7 +262,7 @@ impl Service {
                 "a note has 1 to {NOTE_LENGTH_MAX} bytes and no control characters"
             )));
         }
-        self.change(caller.into(), id, user, Change::Grant(&terms)).await
+        Ok(())
     }
 
     /// Takes `permissions` back. What was not granted is no error.
@@ -259,7 +273,25 @@ impl Service {
         user: &str,
         permissions: &[Permission],
     ) -> Result<()> {
-        self.change(caller.into(), id, user, Change::Withdraw(permissions)).await
+        self.change_recorded(caller.into(), id, user, Change::Withdraw(permissions)).await
+    }
+
+    /// Changes grants, and sees to it that there is a record of it: with the change, or by itself.
+    async fn change_recorded(
+        &self,
+        caller: Caller<'_>,
+        id: Option<&str>,
+        user: &str,
+        change: Change<'_>,
+    ) -> Result<()> {
+        self.audit.ready()?;
+        let result = self.change(caller, id, user, change).await;
+        let deed = change.deed(id.unwrap_or(REGISTER), user);
+        match result {
+            Ok(Recorded::WithTheChange) => Ok(()),
+            Ok(Recorded::NotYet) => self.recorded(caller, deed.act(), Ok(())).await,
+            Err(error) => self.recorded(caller, deed.act(), Err(error)).await,
+        }
     }
 
     async fn change(
@@ -268,7 +300,10 @@ impl Service {
         id: Option<&str>,
         user: &str,
         change: Change<'_>,
-    ) -> Result<()> {
+    ) -> Result<Recorded> {
+        if let Change::Grant(terms) = change {
+            self.check_terms(terms)?;
+        }
         let user = grantee(user).map_err(Error::invalid)?;
         if user == caller.principal.user() {
             return Err(Error::invalid("the owner of an object may do everything with it already"));
@@ -277,7 +312,7 @@ impl Service {
             check_create(change)?;
             // Everybody may create, until a list of users exists.
             if self.policy.creators.is_none() {
-                return Ok(());
+                return Ok(Recorded::NotYet);
             }
             self.check_listed(caller)?;
             return self.change_tried(caller, REGISTER, &user, change).await;
@@ -301,7 +336,7 @@ impl Service {
         id: &str,
         user: &str,
         change: Change<'_>,
-    ) -> Result<()> {
+    ) -> Result<Recorded> {
         // Many at once would meet each other more often than they are tried.
         let _turn = self.turns.take(id).await;
         let mut result = Err(Error::conflict(id));
@@ -320,7 +355,7 @@ impl Service {
         id: &str,
         user: &str,
         change: Change<'_>,
-    ) -> Result<()> {
+    ) -> Result<Recorded> {
         let mut unit = self.unit();
         let object = match id {
             REGISTER => register(&mut unit).await?,
@@ -335,7 +370,7 @@ impl Service {
         // another time must not be written back either.
         let moves = matches!((&before, &after), (Some(a), Some(b)) if a.expires != b.expires);
         if after == before && !withdraws {
-            return Ok(());
+            return Ok(Recorded::NotYet);
         }
         if !withdraws && before.is_none() {
             self.make_room(&mut unit, &object, user, now).await?;
@@ -351,7 +386,10 @@ impl Service {
         });
         // The record's version rises with each change, so that two changes cannot cross.
         unit.update(&object, record);
-        unit.commit().await.map_err(|error| first_of_all(id, error))
+        let deed = change.deed(id, user);
+        self.audit.change(Decision { caller, act: deed.act() }, &mut unit);
+        unit.commit().await.map_err(|error| first_of_all(id, error))?;
+        Ok(Recorded::WithTheChange)
     }
 
     /// Signs the grants of the others in `user`'s bucket under its new epoch.
@@ -441,6 +479,14 @@ impl Service {
         id: &str,
     ) -> Result<Vec<Access>> {
         let caller = caller.into();
+        self.audit.ready()?;
+        let listed = self.list_accesses(caller, id).await;
+        let objects = [id.to_owned()];
+        let act = Act { operation: "ListAccesses", objects: &objects, ..Act::default() };
+        self.recorded(caller, act, listed).await
+    }
+
+    async fn list_accesses(&self, caller: Caller<'_>, id: &str) -> Result<Vec<Access>> {
         let mut unit = self.unit();
         let object = if id == REGISTER {
             self.check_listed(caller)?;

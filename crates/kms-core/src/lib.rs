@@ -7,6 +7,7 @@
 mod access;
 mod api_token;
 mod attribute_rules;
+mod audit;
 mod batch;
 mod certificate;
 mod clock;
@@ -14,6 +15,7 @@ mod context;
 mod deliver;
 mod error;
 mod grant;
+mod grant_record;
 mod index;
 mod key_form;
 mod keyring;
@@ -43,6 +45,7 @@ pub use crate::api_token::{
     ApiTokens, Invalid as InvalidApiToken, Listed as ListedApiToken, TokenError, TokenState,
     Verified as VerifiedApiToken,
 };
+pub use crate::audit::{Act, AuditError, AuditOptions, AuditPlace, AuditReport, verify_audit};
 pub use crate::batch::{Executed, unreadable};
 pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::context::IDENTIFIER_LENGTH_MAX;
@@ -62,6 +65,7 @@ pub use crate::vault::Vault;
 use kms_seal::Sealer;
 use kms_store::Store;
 
+use crate::audit::Audit;
 use crate::grant::Turns;
 use crate::slow::{Aside, Slow};
 use crate::stream::Streams;
@@ -81,6 +85,7 @@ pub struct Service {
     usage: Usage,
     slots: Slots,
     turns: Turns,
+    audit: Audit,
 }
 
 /// How many threads make RSA keys.
@@ -102,7 +107,8 @@ impl Service {
         let vault = Arc::new(vault);
         let (aside, usage) = (Aside::new(), Usage::default());
         let (slots, turns) = (Slots::start().map_err(OpenError::Start)?, Turns::default());
-        Ok(Self { store, vault, clock, policy, slow, aside, streams, usage, slots, turns })
+        let audit = Audit::default();
+        Ok(Self { store, vault, clock, policy, slow, aside, streams, usage, slots, turns, audit })
     }
 
     /// The API tokens of machines.

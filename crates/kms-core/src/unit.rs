@@ -40,6 +40,8 @@ pub(crate) struct Unit {
     drafts: Vec<Draft>,
     reads: Vec<(String, Option<u64>)>,
     writes: Vec<Write>,
+    /// The objects that were asked for, for the audit.
+    named: Vec<String>,
     /// What the store was asked for: once for each object, however often the operation looks at it.
     asked: Vec<Asked>,
     /// What was granted on the objects of a page to a user and to everybody, by object.
@@ -71,6 +73,7 @@ impl Unit {
             drafts: Vec::new(),
             reads: Vec::new(),
             writes: Vec::new(),
+            named: Vec::new(),
             asked: Vec::new(),
             found: None,
         }
@@ -271,6 +274,16 @@ impl Unit {
             }),
         }
         seen
+    }
+
+    /// Notes that the operation is about the object `id`, whether it may be or not.
+    pub(crate) fn name(&mut self, id: &str) {
+        self.named.push(id.to_owned());
+    }
+
+    /// The objects that were noted since this was last asked for.
+    pub(crate) fn take_named(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.named)
     }
 
     /// Whether there is anything to commit.

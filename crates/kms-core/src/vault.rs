@@ -9,10 +9,10 @@
 use kmip::enumerations::ObjectType;
 use kmip::stored::StoredRecord;
 use kms_crypto::kdf;
-use kms_crypto::mac;
+use kms_crypto::mac::{self, MacKey};
 use kms_crypto::seal::SealKey;
 use kms_crypto::secret::{self, Secret};
-use kms_store::{ApiToken, Grant, Row};
+use kms_store::{ApiToken, AuditChange, AuditEpoch, AuditHead, Grant, Row};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -33,6 +33,8 @@ pub struct Vault {
     usage: SealKey,
     grants: Secret,
     api_tokens: Secret,
+    audit: MacKey,
+    audit_keys: SealKey,
 }
 
 impl Vault {
@@ -54,6 +56,8 @@ impl Vault {
             usage: seal("usage")?,
             grants: Secret::new(key("grant")?.to_vec()),
             api_tokens: Secret::new(key("api token")?.to_vec()),
+            audit: MacKey::new(&*key("audit")?),
+            audit_keys: seal("audit key")?,
         })
     }
 
@@ -159,6 +163,37 @@ impl Vault {
         mac::hmac_sha256(self.api_tokens.expose(), &[&bound]).to_vec()
     }
 
+    /// The MAC of the record of a change, over all its columns.
+    pub(crate) fn audit_change_mac(&self, change: &AuditChange) -> Vec<u8> {
+        let AuditChange { server, epoch, number, at, body, .. } = change;
+        let mut bound = bind(b'C', server);
+        for number in [epoch, number, at] {
+            bound.extend_from_slice(&number.to_be_bytes());
+        }
+        self.audit.sign(&[&bound, body]).to_vec()
+    }
+
+    /// The MAC of how far an audit log is, over all columns.
+    pub(crate) fn audit_head_mac(&self, head: &AuditHead) -> Vec<u8> {
+        let AuditHead { server, epoch, seq, chain, .. } = head;
+        let mut bound = bind(b'H', server);
+        for number in [epoch, seq] {
+            bound.extend_from_slice(&number.to_be_bytes());
+        }
+        self.audit.sign(&[&bound, chain]).to_vec()
+    }
+
+    /// Seals the first key of an epoch of an audit log, bound to the other columns of `row`.
+    pub(crate) fn seal_audit_key(&self, row: &AuditEpoch, key: &[u8]) -> Result<Vec<u8>> {
+        self.audit_keys.seal(&bind_epoch(row), key).map_err(Error::internal)
+    }
+
+    /// The first key of an epoch; none if its row was altered.
+    pub(crate) fn open_audit_key(&self, row: &AuditEpoch) -> Option<Zeroizing<[u8; 32]>> {
+        let key = self.audit_keys.open(&bind_epoch(row), &row.sealed).ok()?;
+        key.expose().try_into().ok().map(Zeroizing::new)
+    }
+
     /// The MAC of a grant: over all its columns, and over its bucket's epoch.
     pub(crate) fn grant_mac(&self, grant: &Grant, epoch: u32) -> Vec<u8> {
         let Grant { id, user, permissions, expires, note, .. } = grant;
@@ -226,6 +261,15 @@ fn bind_material(id: &str, object_type: ObjectType, generation: u32) -> Vec<u8> 
     let mut bound = bind(b'M', id);
     bound.extend_from_slice(&object_type.0.to_be_bytes());
     bound.extend_from_slice(&generation.to_be_bytes());
+    bound
+}
+
+fn bind_epoch(row: &AuditEpoch) -> Vec<u8> {
+    let AuditEpoch { server, epoch, first, head, .. } = row;
+    let mut bound = bind(b'E', server);
+    for number in [epoch, first, head] {
+        bound.extend_from_slice(&number.to_be_bytes());
+    }
     bound
 }
 

@@ -18,7 +18,7 @@ use crate::oidc::{Ask, Provider, device};
 use crate::render::Answer;
 use crate::secret_text::SecretText;
 use crate::session;
-use crate::tokens::{Locked, Login as Kept, Source, Tokens};
+use crate::tokens::{Locked, Login as Kept, Place, Source, Tokens};
 
 /// The longest token that is read from standard input.
 const TOKEN_BYTES: u64 = 64 << 10;
@@ -31,7 +31,8 @@ const TOKEN_BYTES: u64 = 64 << 10;
 #[derive(Args, Debug)]
 #[group(id = "how", multiple = true)]
 pub(crate) struct Login {
-    /// The identity provider's address [default: the profile's, or that of the last login]
+    /// The identity provider's address [default: the profile's, or that of the
+    /// last login, or what a server on this machine says]
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// The name under which the provider knows kms [default: as for --issuer]
@@ -73,65 +74,78 @@ impl Login {
         let client = server.anonymous()?;
         // Before anybody takes the trouble to log in.
         client.may_send_token()?;
-        let path = Tokens::path()?;
-        let kept = Tokens::read(&path)?.at(&server.place(&client)).cloned();
-        if let Some(GivenToken(text)) = self.token {
-            let text = if text.is("-") { read_token()? } else { text };
-            let (text, expires) = (trimmed(&text), answer::expiry(text.expose().trim()));
-            let login = Kept::new(server.place(&client), text, expires);
-            let me = accepted(client, &login).await?;
-            return keep(login, me.as_ref()).await;
+        let place = server.place(&client);
+        let kept = Tokens::read(&Tokens::path()?)?.at(&place).cloned();
+        if let Some(GivenToken(text)) = &self.token {
+            let text = if text.is("-") { read_token()? } else { trimmed(text.expose()) };
+            let expires = answer::expiry(text.expose());
+            return finish(client, Kept::new(place, text, expires)).await.0;
         }
         let last = kept.and_then(|login| login.source);
-        let (issuer, ask) = self.choices(&server, last)?;
+        let told = self.told(&server, last.as_ref(), &client).await;
+        let (issuer, ask) = self.choices(&server, last, told)?;
         let provider = Provider::discover(&issuer, server.profile.trusted_ca().as_deref()).await?;
         if self.device {
             let waiting = device::Waiting::begin(&provider, &ask).await?;
             self.show_code(&waiting)?;
             let granted = waiting.finish().await?;
-            let login = login(&server, &client, &provider, ask, granted);
-            let me = accepted(client, &login).await?;
-            return keep(login, me.as_ref()).await;
+            return finish(client, login(place, &provider, &ask, granted)).await.0;
         }
         let port = self.redirect_port.or(server.profile.redirect_port).unwrap_or(0);
         let waiting = Waiting::begin(&provider, &ask, port).await?;
         self.show_address(waiting.url())?;
         let (granted, arrival) = waiting.finish().await?;
-        let login = login(&server, &client, &provider, ask.clone(), granted);
-        let url = client.url().to_owned();
-        let done = match accepted(client, &login).await {
-            Ok(me) => keep(login, me.as_ref()).await.map(|answer| (answer, me)),
-            Err(error) => Err(error),
+        let (done, user) = finish(client, login(place, &provider, &ask, granted)).await;
+        let page = match (&done, user) {
+            (Err(error), _) => Page::failed(error.to_string()),
+            (Ok(_), Some(user)) => Page::done(format!("The server knows you as {user}.")),
+            (Ok(_), None) => Page::done("The server could not be asked who you are."),
         };
-        match done {
-            Ok((answer, me)) => {
-                let who = me.as_ref().and_then(user).map(|it| format!(" as {it}"));
-                let text = format!("You are logged in at {url}{}.", who.unwrap_or_default());
-                arrival.reply(&Page::done(text)).await;
-                Ok(answer)
-            }
-            Err(error) => {
-                arrival.reply(&Page::failed(error.to_string())).await;
-                Err(error)
-            }
+        arrival.reply(&page).await;
+        done
+    }
+
+    /// What a server on this machine says about its provider, where nobody else does.
+    ///
+    /// No other server is asked: it could send its users to a provider of its own, or have them ask
+    /// for a token that is good elsewhere.
+    async fn told(&self, server: &Server, last: Option<&Source>, client: &Client) -> Told {
+        let known = self.issuer.is_some() || server.profile.issuer.is_some() || last.is_some();
+        if known || !client.is_local() {
+            return Told::default();
         }
+        // What it does not tell, the user is asked for.
+        let info = client.server_info().await.map(|info| info.more).unwrap_or_default();
+        let only = |name| {
+            let all = info.get("tokens").and_then(|tokens| tokens.get(name)?.as_array());
+            match all.map(Vec::as_slice) {
+                Some([one]) => one.as_str().filter(|text| *text != "*").map(str::to_owned),
+                _ => None,
+            }
+        };
+        Told { issuer: only("authorities"), audience: only("audiences") }
     }
 
     /// The provider and what is asked of it: as typed, or of the profile, or as the last time.
-    fn choices(&self, server: &Server, last: Option<Source>) -> Result<(String, Ask), Error> {
+    fn choices(
+        &self,
+        server: &Server,
+        last: Option<Source>,
+        told: Told,
+    ) -> Result<(String, Ask), Error> {
         let profile = &server.profile;
         let first =
             |typed: &Option<String>, kept: &Option<String>| typed.clone().or_else(|| kept.clone());
         let issuer = first(&self.issuer, &profile.issuer);
         // What was asked of another provider is not asked of this one.
         let last = last.filter(|it| issuer.as_ref().is_none_or(|issuer| *issuer == it.issuer));
-        let issuer =
-            issuer.or_else(|| last.as_ref().map(|it| it.issuer.clone())).ok_or_else(|| {
-                Error::usage("which identity provider?").hint(
+        let issuer = issuer.or_else(|| last.as_ref().map(|it| it.issuer.clone()));
+        let issuer = issuer.or(told.issuer).ok_or_else(|| {
+            Error::usage("which identity provider?").hint(
                 "name the one of the server's KMS_DELEGATED_AUTHORITY_DOMAIN: `kms login --issuer \
                  https://DOMAIN/ --client-id ID`, or `kms profiles set NAME ADDRESS --issuer …`",
             )
-            })?;
+        })?;
         let client_id = first(&self.client_id, &profile.client_id);
         let client_id = client_id.or_else(|| last.as_ref().map(|it| it.client_id.clone()));
         let client_id = client_id.ok_or_else(|| {
@@ -141,7 +155,8 @@ impl Login {
             )
         })?;
         let audience = first(&self.audience, &profile.audience)
-            .or_else(|| last.as_ref().and_then(|it| it.audience.clone()));
+            .or_else(|| last.as_ref().and_then(|it| it.audience.clone()))
+            .or(told.audience);
         let scope = first(&self.scope, &profile.scope)
             .or_else(|| last.as_ref().and_then(|it| it.scope.clone()));
         Ok((issuer, Ask { client_id, audience, scope }))
@@ -165,21 +180,33 @@ impl Login {
     }
 }
 
+/// What a server says about its provider.
+#[derive(Default)]
+struct Told {
+    issuer: Option<String>,
+    audience: Option<String>,
+}
+
 /// What was got, as it is kept.
-fn login(
-    server: &Server,
-    client: &Client,
-    provider: &Provider,
-    ask: Ask,
-    granted: Granted,
-) -> Kept {
+fn login(place: Place, provider: &Provider, ask: &Ask, granted: Granted) -> Kept {
     let expires = granted.expires(now());
     let Granted { access_token, refresh_token, .. } = granted;
-    let mut login = Kept::new(server.place(client), access_token, expires);
-    let Ask { client_id, audience, scope } = ask;
+    let mut login = Kept::new(place, access_token, expires);
+    let Ask { client_id, audience, scope } = ask.clone();
     let issuer = provider.issuer().to_owned();
     login.source = Some(Source { issuer, client_id, audience, scope, refresh_token });
     login
+}
+
+/// Keeps the login if the server accepts it; and who the server says it is.
+async fn finish(client: Client, login: Kept) -> (Result<Answer, Error>, Option<String>) {
+    match accepted(client, &login).await {
+        Ok(me) => {
+            let user = me.as_ref().and_then(user);
+            (keep(login, user.as_deref()).await, user)
+        }
+        Err(error) => (Err(error), None),
+    }
 }
 
 /// Who the server takes the token's bearer for; `None` where the server cannot be asked now.
@@ -210,7 +237,7 @@ async fn accepted(client: Client, login: &Kept) -> Result<Option<Me>, Error> {
 }
 
 /// Keeps the login for the commands to come.
-async fn keep(login: Kept, me: Option<&Me>) -> Result<Answer, Error> {
+async fn keep(login: Kept, user: Option<&str>) -> Result<Answer, Error> {
     let server = login.server().to_owned();
     let expires = super::whoami::end(login.expires);
     let locked = Locked::wait(&Tokens::path()?).await?;
@@ -220,8 +247,7 @@ async fn keep(login: Kept, me: Option<&Me>) -> Result<Answer, Error> {
     if session::of_the_environment()?.is_some() {
         tell(&format!("note: {} is set, and counts before this login\n", session::VARIABLE))?;
     }
-    let user = me.and_then(user);
-    let who = user.as_ref().map(|it| format!(" as {it}")).unwrap_or_default();
+    let who = user.map(|it| format!(" as {it}")).unwrap_or_default();
     Ok(Answer::done(
         format!("logged in at {server}{who}"),
         [("server", json!(server)), ("user_id", json!(user)), ("token_expires", expires)],
@@ -236,11 +262,11 @@ fn read_token() -> Result<SecretText, Error> {
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(TOKEN_BYTES).unwrap_or(0)));
     let read = std::io::stdin().lock().take(TOKEN_BYTES).read_to_string(&mut text);
     read.map_err(|error| Error::file("read", "standard input".as_ref(), &error))?;
-    Ok(SecretText::new(std::mem::take(&mut *text)))
+    Ok(trimmed(&text))
 }
 
-fn trimmed(text: &SecretText) -> SecretText {
-    SecretText::new(text.expose().trim().to_owned())
+fn trimmed(text: &str) -> SecretText {
+    SecretText::new(text.trim().to_owned())
 }
 
 /// Tells the user something that is no answer: on standard error.

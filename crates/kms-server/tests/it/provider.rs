@@ -21,14 +21,13 @@ fn me(server: &Server, token: &str) -> Answer {
 /// `token` is that of this user; of none, where it must be refused.
 fn check(server: &Server, what: &str, token: &str, user: Option<&str>) {
     let answer = me(server, token);
-    match user {
-        Some(user) => assert_eq!(answer.json()["user_id"], json!(user), "{what}: {answer:?}"),
-        None => {
-            assert_eq!(answer.status, 401, "{what}: {}", answer.text());
-            let challenge = answer.header("www-authenticate").unwrap_or_default();
-            assert!(challenge.contains("error=\"invalid_token\""), "{what}: {challenge}");
-            assert!(!answer.text().contains(token), "{what}");
-        }
+    if let Some(user) = user {
+        assert_eq!(answer.json()["user_id"], json!(user), "{what}: {answer:?}");
+    } else {
+        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
+        let challenge = answer.header("www-authenticate").unwrap_or_default();
+        assert!(challenge.contains("error=\"invalid_token\""), "{what}: {challenge}");
+        assert!(!answer.text().contains(token), "{what}");
     }
     let signature = token.rsplit('.').next().unwrap_or_default();
     assert!(signature.is_empty() || !server.log().contains(signature), "{what}: in the log");

@@ -11,8 +11,8 @@ use crate::time_text;
 
 /// Allow a user to do something with an object of yours
 ///
-/// Reading the key (get) implies nothing else, and nothing implies it. Granting again what is
-/// granted already changes until when, and the note.
+/// Reading the key (get) implies nothing else, and nothing implies it. All that a user may do
+/// with an object ends at one time: to change it, name all of it again.
 #[derive(Args, Debug)]
 pub(crate) struct Grant {
     #[command(flatten)]

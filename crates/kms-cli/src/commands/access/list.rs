@@ -19,7 +19,10 @@ impl List {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let accesses = context.client().await?.accesses(&self.id).await;
         let accesses = accesses.map_err(|error| super::not_yours(error, Some(&self.id)))?;
-        let rows = accesses.into_iter().map(|it| vec![json!(it.user_id), json!(it.operations)]);
-        Ok(Answer::Rows { columns: vec!["User", "Operations"], rows: rows.collect(), note: None })
+        let columns = vec!["User", "Operations"];
+        let rows = accesses
+            .into_iter()
+            .map(|it| (vec![json!(it.user_id), json!(it.operations)], [it.expires, it.note]));
+        Ok(super::with_terms(columns, rows.collect()))
     }
 }

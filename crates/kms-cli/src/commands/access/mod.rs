@@ -8,6 +8,7 @@ mod revoke;
 mod shared;
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::error::{Error, Kind};
@@ -43,4 +44,24 @@ fn not_yours(error: kms_client::Error, id: Option<&str>) -> Error {
             .hint("`kms access owned` lists your objects"),
         _ => error.into(),
     }
+}
+
+/// A row, with until when and what for.
+type Row = (Vec<Value>, [Option<String>; 2]);
+
+/// A table of grants; until when and what for have columns where any grant has them.
+fn with_terms(mut columns: Vec<&'static str>, all: Vec<Row>) -> Answer {
+    let (mut rows, terms): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    for (at, column) in ["Expires", "Note"].into_iter().enumerate() {
+        let values: Vec<Option<&String>> =
+            terms.iter().map(|terms| terms.get(at).and_then(Option::as_ref)).collect();
+        if values.iter().all(Option::is_none) {
+            continue;
+        }
+        columns.push(column);
+        for (row, value) in rows.iter_mut().zip(values) {
+            row.push(json!(value));
+        }
+    }
+    Answer::Rows { columns, rows, note: None }
 }

@@ -14,13 +14,11 @@ pub(crate) struct Shared {}
 impl Shared {
     pub(crate) async fn run(self, context: &Context) -> Result<Answer, Error> {
         let shared = context.client().await?.shared().await?;
+        let columns = vec!["Identifier", "Owner", "State", "Operations"];
         let rows = shared.into_iter().map(|it| {
-            vec![json!(it.object_id), json!(it.owner_id), json!(it.state), json!(it.operations)]
+            let (id, owner) = (json!(it.object_id), json!(it.owner_id));
+            (vec![id, owner, json!(it.state), json!(it.operations)], [it.expires, it.note])
         });
-        Ok(Answer::Rows {
-            columns: vec!["Identifier", "Owner", "State", "Operations"],
-            rows: rows.collect(),
-            note: None,
-        })
+        Ok(super::with_terms(columns, rows.collect()))
     }
 }

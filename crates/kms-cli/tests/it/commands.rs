@@ -1,143 +1,10 @@
-//! The program as its users run it: alone, and against a real server.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+//! Every command: alone, and against a server where everybody is one user.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use kms_testkit::server::Server;
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 
-/// A user with a home and a directory of files, and perhaps a server.
-struct User {
-    directory: TempDir,
-    server: Option<Server>,
-}
-
-/// What a run gave.
-struct Ran {
-    code: i32,
-    stdout: Vec<u8>,
-    stderr: String,
-}
-
-impl User {
-    fn alone() -> Self {
-        Self { directory: TempDir::new().unwrap(), server: None }
-    }
-
-    fn with_server() -> Self {
-        Self { server: Some(Server::spawn()), ..Self::alone() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kms"));
-        command.args(arguments).current_dir(self.directory.path());
-        command.env_clear().env("HOME", self.directory.path());
-        if let Some(server) = &self.server {
-            command.env("KMS_URL", server.url());
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn feed(&self, arguments: &[&str], input: &[u8]) -> Ran {
-        ran(self.command(arguments), input)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        self.feed(arguments, b"")
-    }
-
-    /// Runs what must succeed; what it says.
-    #[track_caller]
-    fn ok(&self, arguments: &[&str]) -> String {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
-        ran.text()
-    }
-
-    /// Runs what must succeed; what it says to programs.
-    #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
-        let text = self.ok(&[arguments, &["--output", "json"]].concat());
-        serde_json::from_str(&text).unwrap()
-    }
-
-    /// Runs what must fail with this exit code; what it complains of.
-    #[track_caller]
-    fn fails(&self, arguments: &[&str], code: i32) -> String {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, code, "{arguments:?}: {}{}", ran.text(), ran.stderr);
-        assert_eq!(ran.text(), "", "nothing but data goes to standard output");
-        ran.stderr
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.path(name), bytes).unwrap();
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.path(name)).unwrap()
-    }
-
-    /// The names of the files there are, but for the profile file's directory.
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.directory.path()).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| name != ".config");
-        names.sort();
-        names
-    }
-
-    fn key(&self, more: &[&str]) -> String {
-        self.ok(&[&["keys", "create"], more].concat())
-    }
-
-    fn pair(&self, more: &[&str]) -> (String, String) {
-        let made = self.json(&[&["keys", "create-pair"], more].concat());
-        let text = |name: &str| made[name].as_str().unwrap().to_owned();
-        (text("private_key"), text("public_key"))
-    }
-}
-
-impl Ran {
-    fn text(&self) -> String {
-        String::from_utf8(self.stdout.clone()).unwrap().trim_end().to_owned()
-    }
-}
-
-fn ran(mut command: Command, input: &[u8]) -> Ran {
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    let feeder = std::thread::spawn(move || {
-        // A program that does not read its input closes it.
-        drop(stdin.write_all(&input));
-    });
-    let output = child.wait_with_output().unwrap();
-    feeder.join().unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        stdout: output.stdout,
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-fn text(size: usize) -> Vec<u8> {
-    (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect()
-}
-
-fn mode(path: &Path) -> u32 {
-    path.metadata().unwrap().permissions().mode() & 0o777
-}
+use crate::user::{User, mode, ran, text};
 
 // Alone.
 
@@ -585,6 +452,12 @@ fn access_is_given_and_taken() {
     assert_eq!(user.json(&["access", "list", &id]), json!([]));
     user.ok(&["access", "grant", "bob", "create"]);
     user.ok(&["access", "revoke", "bob", "create"]);
+    let created = user.json(&["access", "grant", "--create", "bob"]);
+    assert_eq!(created["operations"], json!(["create"]));
+    assert_eq!(created["unique_identifier"], json!(null));
+    user.ok(&["access", "revoke", "--create", "bob"]);
+    user.fails(&["access", "grant", &id], 2);
+    user.fails(&["access", "grant", "--create", "bob", "get"], 2);
     let owned = user.json(&["access", "owned"]);
     assert_eq!(owned, json!([{"identifier": id, "state": "Active"}]));
     assert_eq!(user.json(&["access", "shared"]), json!([]));

@@ -1,0 +1,41 @@
+//! A change of grants as the audit sees it. Must never know whether it is allowed.
+
+use crate::access::Permission;
+use crate::audit::Act;
+
+/// Where the record of a change of grants is.
+pub(crate) enum Recorded {
+    /// In the change's own transaction.
+    WithTheChange,
+    /// Nowhere: nothing was changed.
+    NotYet,
+}
+
+/// A change of grants, for its record.
+pub(crate) struct Deed<'a> {
+    operation: &'static str,
+    objects: [String; 1],
+    user: &'a str,
+    permissions: String,
+}
+
+impl<'a> Deed<'a> {
+    pub(crate) fn new(
+        operation: &'static str,
+        id: &str,
+        user: &'a str,
+        permissions: &[Permission],
+    ) -> Self {
+        let names: Vec<_> = permissions.iter().map(|it| it.name()).collect();
+        Self { operation, objects: [id.to_owned()], user, permissions: names.join(", ") }
+    }
+
+    pub(crate) fn act(&self) -> Act<'_> {
+        Act {
+            operation: self.operation,
+            objects: &self.objects,
+            user: Some(self.user),
+            detail: Some(&self.permissions),
+        }
+    }
+}
