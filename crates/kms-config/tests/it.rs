@@ -173,7 +173,7 @@ fn the_template_is_a_valid_file() {
 fn exit_codes_are_those_documented() {
     use kms_config::exit::{EXITS, Exit};
     let codes: Vec<u8> = EXITS.iter().map(|(exit, _, _)| exit.code()).collect();
-    assert_eq!(codes, (0..=9).collect::<Vec<u8>>());
+    assert_eq!(codes, (0..=11).collect::<Vec<u8>>());
     assert_eq!(Exit::Held.code(), 6);
     assert!(kms_config::exit::reference().contains("| 7 | The database was written by a newer"));
 }

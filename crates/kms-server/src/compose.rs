@@ -13,6 +13,7 @@ use kms_seal::{Clear, Sealer};
 use kms_store::Store;
 
 use crate::app::App;
+use crate::audit;
 use crate::authorities;
 use crate::callers::callers;
 use crate::connection::Registry;
@@ -58,7 +59,8 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         return Err(StartError::new(Exit::Configuration, FACTS.refusal()));
     }
     // Before anything is touched.
-    let problems = authorities::problems(config, FACTS.build);
+    let mut problems = authorities::problems(config, FACTS.build);
+    problems.extend(audit::problem(config, FACTS.build));
     if !problems.is_empty() {
         return Err(StartError::new(Exit::Configuration, problems.join("\n")));
     }
@@ -69,9 +71,12 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         ..Policy::default()
     };
     let clock = Arc::new(SystemClock);
-    let service = Service::open(store.clone(), &sealer(), policy, clock)
+    let mut service = Service::open(store.clone(), &sealer(), policy, clock)
         .await
         .map_err(|error| core_error(&error))?;
+    if let Some(options) = audit::options(config) {
+        service.open_audit(&options).await.map_err(|error| audit::error(&error))?;
+    }
     let limits = Limits {
         body: *config.max_body_size,
         connections: *config.max_connections,
@@ -171,6 +176,7 @@ pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report 
         database: database::of(config).map_or_else(|_| String::new(), |it| it.location.to_string()),
         callers: app.callers.clone(),
         keys: sealer.describe(),
+        audit: audit::describe(config),
         clear: sealer.is_clear(),
         warnings: app
             .authorities

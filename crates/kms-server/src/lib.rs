@@ -3,6 +3,7 @@
 //! The only crate that knows all the others. It decides nothing about objects or rights.
 
 mod app;
+mod audit;
 mod authorities;
 mod callers;
 mod command;

@@ -16,6 +16,7 @@ pub struct Report {
     pub(crate) database: String,
     pub(crate) callers: String,
     pub(crate) keys: &'static str,
+    pub(crate) audit: String,
     pub(crate) clear: bool,
     /// What whoever starts the server should know.
     pub(crate) warnings: Vec<String>,
@@ -36,6 +37,7 @@ impl Report {
             database = self.database,
             callers = self.callers,
             keys = self.keys,
+            audit = self.audit,
             "ready"
         );
     }
@@ -48,6 +50,7 @@ impl fmt::Display for Report {
         writeln!(f, "  database   {}", self.database)?;
         writeln!(f, "  callers    {}", self.callers)?;
         writeln!(f, "  keys       {}", self.keys)?;
+        writeln!(f, "  audit      {}", self.audit)?;
         for warning in &self.warnings {
             writeln!(f, "  warning    {warning}")?;
         }

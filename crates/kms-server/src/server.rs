@@ -28,6 +28,8 @@ use crate::report::Report;
 const BREATH: Duration = Duration::from_millis(100);
 /// How often the states that the clock has changed are caught up in the database.
 const CATCH_UP: Duration = Duration::from_mins(1);
+/// How often the database learns how far the audit log is.
+const KEEP_AUDIT: Duration = Duration::from_secs(1);
 
 /// A server that is running. Tests hold one; so does the program.
 pub struct Server {
@@ -63,6 +65,7 @@ impl Server {
         let mut keeping = vec![
             tokio::spawn(keep_time(Arc::clone(&app))).abort_handle(),
             tokio::spawn(catch_up(Arc::clone(&app))).abort_handle(),
+            tokio::spawn(keep_audit(Arc::clone(&app))).abort_handle(),
         ];
         for provider in &app.authorities.providers {
             keeping.push(tokio::spawn(Arc::clone(provider).keep()).abort_handle());
@@ -95,11 +98,15 @@ impl Server {
             // Waiting for threads would hold up the caller's runtime.
             drop(tokio::task::spawn_blocking(move || lanes.end()).await);
         }
+        let recorded = app.service.close_audit().await;
+        if let Err(error) = &recorded {
+            tracing::error!(%error, "the audit log was not ended in order");
+        }
         if let Err(error) = app.store.close().await {
             tracing::error!(%error, "the database was not closed in order");
             return false;
         }
-        emptied
+        emptied && recorded.is_ok()
     }
 }
 
@@ -194,6 +201,17 @@ async fn keep_time(app: Arc<App>) -> ! {
     loop {
         second.tick().await;
         app.registry.tick();
+    }
+}
+
+async fn keep_audit(app: Arc<App>) -> ! {
+    let mut second = tokio::time::interval(KEEP_AUDIT);
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        second.tick().await;
+        if let Err(error) = app.service.keep_audit().await {
+            tracing::warn!(%error, "the database does not know how far the audit log is");
+        }
     }
 }
 

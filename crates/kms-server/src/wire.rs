@@ -5,6 +5,7 @@
 //! what an operation means is the core's.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -243,7 +244,10 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
     };
     let principal = match decided {
         Ok(principal) => principal,
-        Err(refusal) => return turn_away(app, entrance, encoding, &reading, &refusal),
+        Err(refusal) => {
+            record_refused(app, peer, request, &refusal).await;
+            return turn_away(app, entrance, encoding, &reading, &refusal);
+        }
     };
     let caller = Caller { principal: &principal, peer, request };
     match reading {
@@ -254,6 +258,16 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
             answer
         }
     }
+}
+
+/// Records that somebody is not let in.
+pub(crate) async fn record_refused(
+    app: &App,
+    peer: Option<SocketAddr>,
+    request: RequestId<'_>,
+    refusal: &Refusal,
+) {
+    app.service.record_refused(peer, request, &refusal.reason).await;
 }
 
 /// The answer to somebody who is not let in and whose request is not read.

@@ -52,8 +52,10 @@ async fn a_token_has_16_kib_and_no_more() {
         (token.len() == 16 << 10).then_some(token)
     });
     let longest = longest.unwrap();
-    assert_eq!(world.user(&longest).await, "alice@example.com");
-    // Also where the beginning is known.
+    for _ in 0..2 {
+        assert_eq!(world.user(&longest).await, "alice@example.com");
+    }
+    // Also where the beginning is remembered, which the first is not that waits for the keys.
     let refusal = world.refusal(&format!("{longest}A")).await;
     assert!(refusal.reason.contains("16385 bytes"), "{}", refusal.reason);
 }

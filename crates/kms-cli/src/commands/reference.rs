@@ -24,7 +24,8 @@ pub(crate) fn page() -> String {
     let mut out = String::from(
         "# The command line\n\nMade from the program by `kms reference`; a test compares. \
          The profile file is `kms/config.toml` in the user's\nconfiguration directory \
-         (`~/.config` on Linux); an encrypted file is described in [file-format](../file-format.md).\n",
+         (`~/.config` on Linux) and is described in [login](../login.md); an encrypted file, in\n\
+         [file-format](../file-format.md).\n",
     );
     section(&mut out, &mut root, "kms", true);
     out

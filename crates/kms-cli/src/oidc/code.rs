@@ -46,12 +46,7 @@ impl<'a> Waiting<'a> {
             Error::usage(format!("{} offers no login by a browser", provider.issuer()))
                 .hint("try `kms login --device`")
         })?;
-        let methods = metadata.code_challenge_methods_supported.as_deref();
-        if methods.is_some_and(|methods| !methods.iter().any(|it| it == "S256")) {
-            return Err(wrong(
-                "it does not know PKCE with S256, without which a code can be stolen",
-            ));
-        }
+        check_pkce(metadata.code_challenge_methods_supported.as_deref())?;
         let loopback = Loopback::open(port).await?;
         let mut url = Url::parse(endpoint).map_err(|error| wrong(error.to_string()))?;
         let (state, nonce, verifier) =
@@ -94,17 +89,9 @@ impl<'a> Waiting<'a> {
 
     async fn exchange(&self, arrival: &Arrival) -> Result<Granted, Error> {
         let text = |name| arrival.field(name).map(SecretText::expose);
-        // Which provider has answered is checked before what it says (RFC 9207).
-        match text("iss") {
-            Some(issuer) if issuer != self.provider.issuer() => {
-                let issuer = words::line(issuer);
-                return Err(wrong(format!("the answer is of another, {issuer}")));
-            }
-            None if self.provider.metadata.authorization_response_iss_parameter_supported => {
-                return Err(wrong("the answer does not say whose it is"));
-            }
-            _ => {}
-        }
+        // Which provider has answered is checked before what it says.
+        let says_so = self.provider.metadata.authorization_response_iss_parameter_supported;
+        check_issuer(text("iss"), self.provider.issuer(), says_so)?;
         if let Some(error) = text("error") {
             let error_description = text("error_description").map(str::to_owned);
             let refusal = Refusal { error: error.to_owned(), error_description };
@@ -129,6 +116,25 @@ impl<'a> Waiting<'a> {
     }
 }
 
+/// Whether the provider binds a code to whoever asked for it. Some do and do not say so.
+fn check_pkce(methods: Option<&[String]>) -> Result<(), Error> {
+    if methods.is_some_and(|methods| !methods.iter().any(|it| it == "S256")) {
+        return Err(wrong("it does not know PKCE with S256, without which a code can be stolen"));
+    }
+    Ok(())
+}
+
+/// Whether the answer is of the provider that was asked (RFC 9207), which may always say so.
+fn check_issuer(said: Option<&str>, asked: &str, says_so: bool) -> Result<(), Error> {
+    match said {
+        Some(issuer) if issuer != asked => {
+            Err(wrong(format!("the answer is of another, {}", words::line(issuer))))
+        }
+        None if says_so => Err(wrong("the answer does not say whose it is")),
+        _ => Ok(()),
+    }
+}
+
 /// What the provider is shown of the verifier before it sees the verifier itself.
 fn challenge(verifier: &SecretText) -> String {
     Base64UrlUnpadded::encode_string(digest(Hash::Sha256, verifier.expose().as_bytes()).as_ref())
@@ -137,6 +143,30 @@ fn challenge(verifier: &SecretText) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_of_the_provider_that_was_asked() {
+        for (said, says_so, good) in [
+            (Some("https://a/"), true, true),
+            (Some("https://a/"), false, true),
+            (None, false, true),
+            (None, true, false),
+            (Some("https://b/"), false, false),
+            (Some("https://a"), true, false),
+        ] {
+            assert_eq!(check_issuer(said, "https://a/", says_so).is_ok(), good, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_provider_that_only_knows_weaker_ways_is_not_used() {
+        let check = |methods: &[&str]| {
+            let methods: Vec<String> = methods.iter().map(|it| (*it).to_owned()).collect();
+            check_pkce(Some(&methods)).is_ok()
+        };
+        assert!(check_pkce(None).is_ok() && check(&["plain", "S256"]));
+        assert!(!check(&["plain"]) && !check(&[]));
+    }
 
     #[test]
     fn the_challenge_is_the_standards() {

@@ -79,13 +79,8 @@ impl Provider {
         let answer = caller.get(&url, Reach::Anywhere).await.map_err(|error| unreached(&error))?;
         let body = answer.good().map_err(|error| unreached(&error))?;
         let metadata: Metadata = json(&body, "its description of itself")?;
-        // A trailing slash is all that may differ: people leave it out.
-        if metadata.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
-            let says = words::line(&metadata.issuer);
-            return Err(wrong(format!("asked for {issuer}, it says that it is {says}")));
-        }
         let provider = Self { caller, metadata };
-        provider.check_endpoints()?;
+        provider.check(issuer)?;
         Ok(provider)
     }
 
@@ -94,8 +89,14 @@ impl Provider {
         &self.metadata.issuer
     }
 
-    /// What an issuer with TLS names must have TLS too: codes and tokens go there.
-    fn check_endpoints(&self) -> Result<(), Error> {
+    /// Whether it is who was asked, and names nothing that cannot be used. What an issuer with TLS
+    /// names must have TLS too: codes and tokens go there.
+    fn check(&self, issuer: &str) -> Result<(), Error> {
+        // A trailing slash is all that may differ: people leave it out.
+        if self.metadata.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
+            let says = words::line(&self.metadata.issuer);
+            return Err(wrong(format!("asked for {issuer}, it says that it is {says}")));
+        }
         let secure = self.metadata.issuer.starts_with("https://");
         let metadata = &self.metadata;
         let others = [
@@ -265,4 +266,76 @@ fn unreached(error: &CallError) -> Error {
     };
     Error::new(Kind::Unreachable, format!("the identity provider does not answer: {error}"))
         .hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn provider(more: &Value) -> Provider {
+        let mut all = json!({"issuer": "https://a/", "token_endpoint": "https://a/token"});
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let metadata = serde_json::from_value(all).unwrap();
+        Provider { caller: Caller::new(Trust::system(), true), metadata }
+    }
+
+    fn ask(audience: Option<&str>, scope: Option<&str>) -> Ask {
+        let text = |it: Option<&str>| it.map(str::to_owned);
+        Ask { client_id: "kms".to_owned(), audience: text(audience), scope: text(scope) }
+    }
+
+    #[test]
+    fn a_provider_is_who_was_asked() {
+        for issuer in ["https://a/", "https://a"] {
+            assert!(provider(&json!({})).check(issuer).is_ok(), "{issuer}");
+        }
+        for issuer in ["https://b/", "https://a/b", "http://a/"] {
+            assert!(provider(&json!({})).check(issuer).is_err(), "{issuer}");
+        }
+    }
+
+    #[test]
+    fn what_gets_codes_and_tokens_has_tls() {
+        for name in [
+            "authorization_endpoint",
+            "token_endpoint",
+            "device_authorization_endpoint",
+            "revocation_endpoint",
+        ] {
+            let check = |url: &str| provider(&json!({ name: url })).check("https://a/");
+            assert!(check("https://b/x").is_ok(), "{name}");
+            for url in ["http://127.0.0.1/x", "http://a/x", "ftp://a/x", "https://u:p@a/x", "x"] {
+                assert!(check(url).is_err(), "{name} {url}");
+            }
+        }
+        let here =
+            json!({"issuer": "http://127.0.0.1:1/", "token_endpoint": "http://127.0.0.1:1/t"});
+        assert!(provider(&here).check("http://127.0.0.1:1/").is_ok());
+        let there = json!({"issuer": "http://a/", "token_endpoint": "http://10.0.0.1/t"});
+        assert!(provider(&there).check("http://a/").is_err());
+    }
+
+    #[test]
+    fn only_what_the_provider_knows_is_asked_for() {
+        let scope = |supported: Value, wanted| {
+            provider(&json!({"scopes_supported": supported})).scope(&ask(None, wanted))
+        };
+        assert_eq!(scope(Value::Null, None), "openid email offline_access");
+        assert_eq!(scope(json!(["email", "openid"]), None), "openid email");
+        assert_eq!(scope(json!(["openid"]), Some("openid kms:use")), "openid kms:use");
+    }
+
+    #[test]
+    fn an_audience_is_asked_for_in_both_ways() {
+        let names = |text| {
+            let ask = ask(text, None);
+            audience(&ask).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None), Vec::<&str>::new());
+        assert_eq!(names(Some("https://kms.test/")), ["audience", "resource"]);
+        assert_eq!(names(Some("https://kms.test/#a")), ["audience"]);
+        assert_eq!(names(Some("kms")), ["audience"]);
+    }
 }

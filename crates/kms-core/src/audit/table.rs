@@ -56,9 +56,9 @@ struct Reader<'a> {
 }
 
 impl Read for Reader<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.bytes.read(out)?;
-        if count > 0 || out.is_empty() || self.next >= self.end {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.bytes.read(buf)?;
+        if count > 0 || buf.is_empty() || self.next >= self.end {
             return Ok(count);
         }
         let Table { store, chain, runtime, .. } = self.table;
@@ -75,7 +75,7 @@ impl Read for Reader<'_> {
         }
         self.next = next;
         self.bytes = io::Cursor::new(bytes);
-        self.bytes.read(out)
+        self.bytes.read(buf)
     }
 }
 

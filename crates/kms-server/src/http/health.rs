@@ -33,20 +33,30 @@ fn version_text(call: &Call) -> String {
 pub(super) async fn health(call: Call) -> Response<Body> {
     let started = Instant::now();
     let reachable = answers(&call).await;
-    let (word, status) =
-        if reachable { ("UP", StatusCode::OK) } else { ("DOWN", StatusCode::SERVICE_UNAVAILABLE) };
+    let audit = call.app.service.audit_status();
+    let is_up = reachable && !matches!(audit, Some(Err(_)));
     let body = if call.app.is_operator(call.peer) {
         let latency = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let audit = match audit {
+            None => json!({ "status": "OFF" }),
+            Some(Ok(())) => json!({ "status": word(true) }),
+            Some(Err(why)) => json!({ "status": word(false), "reason": why }),
+        };
         json!({
-            "status": word,
+            "status": word(is_up),
             "latency_ms": latency,
-            "dependencies": { "database": { "name": call.app.store.product(), "status": word } },
+            "dependencies": {
+                "database": { "name": call.app.store.product(), "status": word(reachable) },
+                "audit": audit,
+            },
         })
     } else {
-        json!({ "status": word })
+        json!({ "status": word(is_up) })
     };
     let mut response = respond(&body);
-    *response.status_mut() = status;
+    if !is_up {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
     response
 }
 
@@ -57,6 +67,10 @@ async fn answers(call: &Call) -> bool {
     }
     let asked = tokio::time::timeout(PATIENCE, call.app.store.keyring());
     matches!(asked.await, Ok(Ok(_)))
+}
+
+fn word(is_up: bool) -> &'static str {
+    if is_up { "UP" } else { "DOWN" }
 }
 
 /// `GET /server-info`.

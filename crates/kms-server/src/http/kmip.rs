@@ -48,7 +48,11 @@ pub(super) async fn post(
     };
     let question = match (collected, &decided) {
         (Ok(question), _) => question,
-        (Err(_), Err(refusal)) => return wire::unread(app, entrance, encoding, refusal),
+        (Err(_), Err(refusal)) => {
+            let (peer, request) = (Some(from.peer), from.ident.id());
+            wire::record_refused(app, peer, request, refusal).await;
+            return wire::unread(app, entrance, encoding, refusal);
+        }
         (Err(Problem::TooLarge), Ok(_)) => return wire::too_large(app, entrance, encoding),
         (Err(Problem::CutOff), Ok(_)) => return wire::cut_off(app, entrance, encoding),
     };

@@ -292,7 +292,11 @@ async fn prepare(caller: Caller, request: Request<Body>) -> Result<Call, Answer>
         return Err(Answer::line(status, "General_Failure", "the request has no connection"));
     };
     let app = Arc::clone(&link.app);
-    let principal = identify(&app, caller, &parts.headers, link.peer).await?;
+    let identified = identify(&app, caller, &parts.headers, link.peer).await;
+    if let Err(refusal) = &identified {
+        wire::record_refused(&app, Some(link.peer), ident.id(), refusal).await;
+    }
+    let principal = identified.map_err(|refusal| Answer::unauthenticated(&refusal))?;
     let id = path_id(&mut parts).await?;
     let limit = SMALL_BODY_BYTES;
     let body = collect(body, limit).await.map_err(|problem| problem.small_answer(limit))?;
@@ -305,23 +309,20 @@ async fn identify(
     caller: Caller,
     headers: &HeaderMap,
     peer: SocketAddr,
-) -> Result<Option<Principal>, Answer> {
+) -> Result<Option<Principal>, Refusal> {
     match caller {
         Caller::Anyone => return Ok(None),
         Caller::Operator if app.is_operator(peer) => return Ok(None),
         // Where nobody is known by name, everybody's name opens nothing.
         Caller::Operator if app.authentication.everyone().is_some() => {
-            return Err(Answer::unauthenticated(&Refusal::missing(
+            return Err(Refusal::missing(
                 "this is answered on the server's own machine only",
                 "not from loopback",
-            )));
+            ));
         }
         Caller::Operator | Caller::User => {}
     }
-    match wire::authenticate(app, offered(headers, peer)).await {
-        Ok(principal) => Ok(Some(principal.into_owned())),
-        Err(refusal) => Err(Answer::unauthenticated(&refusal)),
-    }
+    wire::authenticate(app, offered(headers, peer)).await.map(|it| Some(it.into_owned()))
 }
 
 async fn path_id(parts: &mut hyper::http::request::Parts) -> Result<Option<String>, Answer> {

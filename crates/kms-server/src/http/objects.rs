@@ -12,15 +12,19 @@ use bytes::Bytes;
 use hyper::Response;
 use hyper::body::{Body as HttpBody, Frame};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use kms_core::{Obtained, Owned, Page, Permission, Principal};
+use kms_core::{Act, Obtained, Owned, Page, Permission, Principal};
 use serde::Serialize;
 use serde_json::json;
 
-use super::access::{lower_case, moment, principal};
+use super::access::{caller, lower_case, moment};
 use super::{Call, reply};
 use crate::app::App;
 use crate::limits::PAGE_OBJECTS;
 use crate::wire::Answer;
+
+/// What the lists are called in the audit log.
+const OWNED: &str = "ListOwned";
+const OBTAINED: &str = "ListObtained";
 
 #[derive(Serialize)]
 struct OwnedEntry<'a> {
@@ -44,7 +48,7 @@ struct SharedEntry<'a> {
 
 /// `GET /objects/owned`.
 pub(super) async fn owned(call: Call) -> Response<Body> {
-    list(call, owned_page, |owned: &Owned, out| {
+    list(call, OWNED, owned_page, |owned: &Owned, out| {
         let entry = OwnedEntry { object_id: &owned.id, state: owned.state, attributes: None };
         serde_json::to_writer(out, &entry)
     })
@@ -53,7 +57,7 @@ pub(super) async fn owned(call: Call) -> Response<Body> {
 
 /// `GET /access/owned`: the same, with the attributes that the recorded clients look for.
 pub(super) async fn owned_with_attributes(call: Call) -> Response<Body> {
-    list(call, owned_page, |owned: &Owned, out| {
+    list(call, OWNED, owned_page, |owned: &Owned, out| {
         let attributes = json!({ "State": owned.state, "UniqueIdentifier": owned.id });
         let entry =
             OwnedEntry { object_id: &owned.id, state: owned.state, attributes: Some(attributes) };
@@ -64,12 +68,13 @@ pub(super) async fn owned_with_attributes(call: Call) -> Response<Body> {
 
 /// `GET /objects/shared`.
 pub(super) async fn shared(call: Call) -> Response<Body> {
-    list(call, shared_page, |shared, out| write_shared(shared, Permission::name, out)).await
+    list(call, OBTAINED, shared_page, |shared, out| write_shared(shared, Permission::name, out))
+        .await
 }
 
 /// `GET /access/obtained`: the same with the operations in lower case.
 pub(super) async fn obtained(call: Call) -> Response<Body> {
-    list(call, shared_page, |shared, out| write_shared(shared, lower_case, out)).await
+    list(call, OBTAINED, shared_page, |shared, out| write_shared(shared, lower_case, out)).await
 }
 
 fn write_shared(
@@ -108,16 +113,24 @@ type Fetch<T, C> = fn(Arc<App>, Principal, Option<C>) -> Fetching<T, C>;
 type Write<T> = fn(&T, &mut Vec<u8>) -> serde_json::Result<()>;
 
 /// Answers with a list whose first page is there already, so that an error still has a status.
-async fn list<T, C>(call: Call, fetch: Fetch<T, C>, write: Write<T>) -> Response<Body>
+async fn list<T, C>(
+    call: Call,
+    operation: &'static str,
+    fetch: Fetch<T, C>,
+    write: Write<T>,
+) -> Response<Body>
 where
     T: Send + Unpin + 'static,
     C: Send + Unpin + 'static,
 {
-    let principal = match principal(&call) {
-        Ok(principal) => principal.clone(),
+    let caller = match caller(&call) {
+        Ok(caller) => caller,
         Err(answer) => return reply::answer(answer, Body::from),
     };
-    let first = match fetch(Arc::clone(&call.app), principal.clone(), None).await {
+    let principal = caller.principal.clone();
+    let first = fetch(Arc::clone(&call.app), principal.clone(), None).await;
+    let act = Act { operation, ..Act::default() };
+    let first = match call.app.service.recorded(caller, act, first).await {
         Ok(page) => page,
         Err(error) => return reply::answer(Answer::resource_error(&error), Body::from),
     };

@@ -1,0 +1,50 @@
+//! `audit verify`: checks the audit log beside a server that may be running. What makes a log sound
+//! is known elsewhere.
+
+use kms_audit::{Finding, Note, Summary};
+use kms_config::Config;
+use kms_config::exit::Exit;
+use kms_core::{AuditReport, Vault};
+
+use crate::compose::{self, StartError};
+use crate::{audit, print};
+
+pub(super) async fn verify(config: &Config) -> Result<Exit, StartError> {
+    let Some(place) = audit::place(config) else {
+        let text = "KMS_AUDIT is off: there is no log to check";
+        return Err(StartError::new(Exit::Configuration, text));
+    };
+    let store = compose::beside(config).await?;
+    let vault = Vault::open(&store, &compose::sealer()).await;
+    let vault = vault.map_err(|error| compose::core_error(&error))?;
+    let report = kms_core::verify_audit(&store, &vault, &place).await;
+    let AuditReport { place, verdict } = report.map_err(|error| audit::error(&error))?;
+    let (text, exit) = match verdict {
+        Ok(summary) => (sound(&place, &summary), Exit::Success),
+        Err(finding) => (altered(&place, &finding), Exit::Altered),
+    };
+    let printed = print(text.as_bytes());
+    Ok(if exit == Exit::Success { printed } else { exit })
+}
+
+fn sound(place: &str, summary: &Summary) -> String {
+    let Summary { records, parts, last, notes } = summary;
+    let mut text = match last {
+        None => format!("The audit log has no record yet: {place}.\n"),
+        Some(last) => format!(
+            "The audit log is sound: {records} records up to number {last}, in {parts} parts, in \
+             {place}.\n"
+        ),
+    };
+    text.extend(notes.iter().map(|note| {
+        let word = if matches!(note, Note::LostTail { .. }) { "" } else { "note: " };
+        format!("  {word}{note}\n")
+    }));
+    text
+}
+
+fn altered(place: &str, finding: &Finding) -> String {
+    format!(
+        "The audit log was ALTERED, in {place}.\n  {finding}\n  What comes after it was not checked.\n"
+    )
+}
