@@ -294,8 +294,8 @@ fn a_server_on_this_machine_says_where_to_log_in() {
     assert_eq!(user.json(&["whoami"])["user_id"], "alice@example.org");
     // The same server by an address that is not for this machine alone, where it might be another.
     let elsewhere = format!("http://0.0.0.0:{}", world.server.address().port());
-    let login = ["login", "--insecure-token", "--client-id", CLIENT, "--url", &elsewhere];
-    let told = world.user().fails(&login, 2);
+    let login = ["login", "--insecure-token", "--device", "--client-id", "nobody", "--url"];
+    let told = world.user().fails(&[&login[..], &[&elsewhere]].concat(), 2);
     assert!(told.contains("--issuer https://DOMAIN/"), "{told}");
     // One that believes nobody has nothing to say.
     let told = User::with_server().fails(&["login", "--client-id", CLIENT], 2);
