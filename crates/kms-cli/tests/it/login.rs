@@ -4,9 +4,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Child;
+use std::sync::Arc;
 
 use kms_testkit::browser::{Browser, query_field};
 use kms_testkit::provider::{AUDIENCE, CLIENT, Provider};
+use kms_testkit::server::Server;
 use serde_json::{Value, json};
 
 use crate::user::{User, mode, ran};
@@ -97,6 +99,25 @@ fn a_given_token_is_kept() {
         assert_ne!(ran.code, 0, "{token}");
         assert!(!bad.path(TOKENS).exists(), "{token}: what is not accepted is not kept");
     }
+}
+
+#[test]
+fn a_machine_has_a_token_of_the_servers_own() {
+    let server = Server::spawn();
+    let create = Server::builder().argument("token").argument("create").argument("night");
+    let made = create.argument("--root-dir").argument(server.directory()).run();
+    let token = made.stdout.trim();
+    // The first one turns authentication on at the next start.
+    let server = Arc::new(server.restart());
+    let told = User::of(&server).fails(&["keys", "list"], 4);
+    assert!(told.contains("or give a token in KMS_TOKEN"), "{told}");
+    let machine = User::of(&server).with("KMS_TOKEN", token);
+    let me = machine.json(&["whoami"]);
+    assert_eq!((&me["user_id"], &me["token_expires"]), (&json!("token:night"), &json!(null)));
+    machine.key(&[]);
+    let kept = User::of(&server);
+    kept.ok(&["login", "--token", token]);
+    assert_eq!(kept.json(&["whoami"])["user_id"], "token:night");
 }
 
 #[test]
