@@ -1,7 +1,6 @@
 //! The audit log of a real server: what it says, how it is checked, and what happens to it when the
 //! server is killed, the disk is full or somebody writes to it.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use kms_testkit::http::Answer;
@@ -282,6 +281,48 @@ fn a_full_disk_refuses_requests_until_there_is_room() {
     is_sound(&server, &[]);
 }
 
+/// A whole message with these items.
+fn message(items: &[Value]) -> Value {
+    let header = json!({"tag": "RequestHeader", "value": [
+        {"tag": "ProtocolVersion", "value": [
+            attribute("ProtocolVersionMajor", "Integer", 2),
+            attribute("ProtocolVersionMinor", "Integer", 1),
+        ]},
+        attribute("BatchCount", "Integer", items.len()),
+    ]});
+    let mut all = vec![header];
+    for (number, item) in items.iter().enumerate() {
+        all.push(json!({"tag": "BatchItem", "value": [
+            attribute("Operation", "Enumeration", item["tag"].clone()),
+            attribute("UniqueBatchItemID", "ByteString", format!("0{number}")),
+            {"tag": "RequestPayload", "value": item["value"].clone()},
+        ]}));
+    }
+    json!({"tag": "RequestMessage", "value": all})
+}
+
+#[test]
+fn an_answer_whose_record_cannot_be_written_is_withheld() {
+    let server = builder().start();
+    let id = make_key(&server);
+    let request = message(&[about("Get", &id), about("GetAttributes", &id)]);
+    // The first Get of a key is a change; later ones are uses alone.
+    assert_eq!(server.connect().post_json("/kmip", &request).status, 200);
+    let length = files(&server).remove(0).metadata().unwrap().len();
+    limit_files(&server, Some(length + 100));
+    // The log was fine when the request was begun.
+    let answer = server.connect().post_json("/kmip", &request);
+    let text = answer.text();
+    assert_eq!(text.matches("OperationFailed").count(), 2, "{text}");
+    assert_eq!(text.matches("the audit log cannot be written").count(), 2, "{text}");
+    assert!(!text.contains("CryptographicLength") && !text.contains("KeyMaterial"), "{text}");
+    limit_files(&server, None);
+    eventually("still refused", || server.connect().get("/health").status == 200);
+    let answer = server.connect().post_json("/kmip", &request).text();
+    assert!(answer.contains("CryptographicLength") && answer.contains("KeyMaterial"), "{answer}");
+    is_sound(&server, &[]);
+}
+
 #[test]
 fn the_log_can_be_kept_in_the_database() {
     let options = ["--audit", "database"];
@@ -310,11 +351,19 @@ fn each_use_can_wait_for_the_disk_and_files_can_be_small() {
     }
     let directory = server.directory().join("elsewhere");
     assert!(std::fs::read_dir(&directory).unwrap().count() > 3);
-    let text = is_sound(&server, &["--audit-path", directory.to_str().unwrap()]);
-    let mut records = String::new();
-    let parts = std::fs::read_dir(&directory).unwrap().count();
-    write!(records, "in {parts} parts").unwrap();
-    assert!(text.contains(&records), "{text}");
+    let path = directory.to_str().unwrap();
+    let text = is_sound(&server, &["--audit-path", path]);
+    let mut files: Vec<_> =
+        std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(text.contains(&format!("in {} parts", files.len())), "{text}");
+    // Older files may be put away by those who say so.
+    std::fs::remove_file(&files[0]).unwrap();
+    assert_eq!(verify(&server, &["--audit-path", path]).status.code(), Some(11));
+    let first = std::fs::read_to_string(&files[1]).unwrap();
+    let first: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+    let text = is_sound(&server, &["--audit-path", path, "--from", &first["seq"].to_string()]);
+    assert!(text.contains(&format!("in {} parts", files.len() - 1)), "{text}");
 }
 
 #[test]
