@@ -42,6 +42,9 @@ pub struct Expected {
     pub epochs: Vec<Epoch>,
     /// Where the log stood on the disk at least, in which epoch.
     pub head: Option<(u64, Position)>,
+    /// The first record that is looked for, the first of a part: what came before it was put away.
+    /// None for the whole log.
+    pub from: Option<u64>,
 }
 
 /// What a sound log is made of.
@@ -146,6 +149,11 @@ pub enum What {
         /// The last that is known to have been written.
         to: u64,
     },
+    /// The record that was to be the first is not the first of a part.
+    NoBeginning {
+        /// The record.
+        from: u64,
+    },
     /// The database does not know the epoch of a part.
     UnknownEpoch {
         /// The epoch.
@@ -174,6 +182,9 @@ impl fmt::Display for Finding {
                 write!(f, "a line was inserted before record {before}")
             }
             What::CutOff { from, to } => write!(f, "cut off: records {from} to {to} are missing"),
+            What::NoBeginning { from } => {
+                write!(f, "no part begins with record {from} and says what that came after")
+            }
             What::UnknownEpoch { epoch } => write!(
                 f,
                 "the database does not know epoch {epoch}: an older database was put back, or the \
@@ -195,6 +206,7 @@ pub fn verify(source: &dyn Source, expected: &Expected) -> io::Result<Verdict> {
     }
     let mut walk = Walk {
         source,
+        from: expected.from.unwrap_or(1),
         head: expected.head,
         summary: Summary::default(),
         at: Position { seq: 0, mac: BEGINNING },
@@ -208,6 +220,8 @@ pub fn verify(source: &dyn Source, expected: &Expected) -> io::Result<Verdict> {
 
 struct Walk<'a> {
     source: &'a dyn Source,
+    /// The first record that is looked for.
+    from: u64,
     head: Option<(u64, Position)>,
     summary: Summary,
     /// The last record that was checked.
@@ -237,11 +251,15 @@ impl Place<'_> {
 
 impl Walk<'_> {
     fn all(&mut self, mut parts: BTreeMap<u64, Vec<Part>>, epochs: &[Epoch]) -> Checked {
-        if let Some(first) = epochs.first().filter(|epoch| epoch.first > 1) {
-            return Ok(Err(nowhere(What::Removed { from: 1, to: first.first - 1 })));
+        if let Some(first) = epochs.first().filter(|epoch| epoch.first > self.from) {
+            return Ok(Err(nowhere(What::Removed { from: self.from, to: first.first - 1 })));
         }
         for (at, epoch) in epochs.iter().enumerate() {
-            let mine = parts.remove(&epoch.number).unwrap_or_default();
+            let mut mine = parts.remove(&epoch.number).unwrap_or_default();
+            if epochs.get(at + 1).is_some_and(|next| next.first <= self.from) {
+                continue;
+            }
+            mine.retain(|part| part.first >= self.from);
             let Some(key) = &epoch.key else {
                 let lacks = format!("the key of epoch {}: its row was altered", epoch.number);
                 return Ok(Err(nowhere(What::Unverifiable { lacks })));
@@ -269,6 +287,15 @@ impl Walk<'_> {
     /// One epoch from its first record to its last.
     fn epoch(&mut self, epoch: &Epoch, key: &[u8; LENGTH], parts: &[Part]) -> Checked {
         let mut chain = Chain::new(key, epoch.first, self.at.mac);
+        if self.from > self.at.seq.saturating_add(1) {
+            let previous = parts.first().map(|part| self.previous(part)).transpose()?.flatten();
+            let Some(previous) = previous else {
+                let what = What::NoBeginning { from: self.from };
+                return Ok(Err(nowhere(what)));
+            };
+            chain.skip(self.from, previous);
+            self.at = Position { seq: self.from - 1, mac: previous };
+        }
         for (number, part) in parts.iter().enumerate() {
             self.summary.parts += 1;
             let later = parts.get(number + 1..).unwrap_or_default();
@@ -277,6 +304,13 @@ impl Walk<'_> {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// The MAC that the first record of a part says it came after.
+    fn previous(&self, part: &Part) -> io::Result<Option<[u8; LENGTH]>> {
+        let mut line = Vec::new();
+        next_line(&mut *self.source.read(part)?, &mut line)?;
+        Ok(line::parts(&line).and_then(|parts| named_previous(parts.covered)))
     }
 
     fn part(&mut self, chain: &mut Chain, part: &Part, later: &[Part]) -> Checked {

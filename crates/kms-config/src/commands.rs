@@ -97,7 +97,11 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: AUDIT_VERIFY,
-        operands: &[],
+        operands: &[optional(
+            "NUMBER",
+            "--from",
+            "The first record that is still there, the first of a file: older files were put away",
+        )],
         help: "Checks the audit log: names the first record that was changed, removed or cut off.",
     },
     Command {

@@ -136,7 +136,9 @@ impl Change<'_> {
     /// What it is, for its record.
     fn deed<'u>(self, id: &str, user: &'u str) -> Deed<'u> {
         match self {
-            Self::Grant(terms) => Deed::new("Grant", id, user, terms.permissions),
+            Self::Grant(terms) => {
+                Deed::new("Grant", id, user, terms.permissions).until(terms.expires.map(moment))
+            }
             Self::Withdraw(less) => Deed::new("Withdraw", id, user, less),
         }
     }
@@ -305,9 +307,7 @@ impl Service {
             self.check_terms(terms)?;
         }
         let user = grantee(user).map_err(Error::invalid)?;
-        if user == caller.principal.user() {
-            return Err(Error::invalid("the owner of an object may do everything with it already"));
-        }
+        let to_oneself = user == caller.principal.user();
         let Some(id) = id.filter(|id| *id != REGISTER) else {
             check_create(change)?;
             // Everybody may create, until a list of users exists.
@@ -315,11 +315,18 @@ impl Service {
                 return Ok(Recorded::NotYet);
             }
             self.check_listed(caller)?;
+            if to_oneself {
+                return Err(Error::invalid("who lets others create may create already"));
+            }
             return self.change_tried(caller, REGISTER, &user, change).await;
         };
         let mut veil = self.slots.veil();
         // Whoever is refused waits for nobody's turn, which would tell that there is one.
         let result = match own(&mut self.unit(), caller, id).await {
+            // Told to the owner only: to others it would say that the object is theirs.
+            Ok(_) if to_oneself => {
+                Err(Error::invalid("the owner of an object may do everything with it already"))
+            }
             Ok(_) => self.change_tried(caller, id, &user, change).await,
             Err(hidden) => Err(hidden),
         };

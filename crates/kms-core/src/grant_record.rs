@@ -16,7 +16,7 @@ pub(crate) struct Deed<'a> {
     operation: &'static str,
     objects: [String; 1],
     user: &'a str,
-    permissions: String,
+    detail: String,
 }
 
 impl<'a> Deed<'a> {
@@ -27,7 +27,15 @@ impl<'a> Deed<'a> {
         permissions: &[Permission],
     ) -> Self {
         let names: Vec<_> = permissions.iter().map(|it| it.name()).collect();
-        Self { operation, objects: [id.to_owned()], user, permissions: names.join(", ") }
+        Self { operation, objects: [id.to_owned()], user, detail: names.join(", ") }
+    }
+
+    /// When what is granted ends: who reads the record has to know for how long it was.
+    pub(crate) fn until(mut self, end: Option<String>) -> Self {
+        if let Some(end) = end {
+            self.detail = format!("{} until {end}", self.detail);
+        }
+        self
     }
 
     pub(crate) fn act(&self) -> Act<'_> {
@@ -35,7 +43,7 @@ impl<'a> Deed<'a> {
             operation: self.operation,
             objects: &self.objects,
             user: Some(self.user),
-            detail: Some(&self.permissions),
+            detail: Some(&self.detail),
         }
     }
 }

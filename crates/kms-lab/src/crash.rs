@@ -1,7 +1,10 @@
 //! The server killed under write load, again and again: nothing that was answered may be lost,
-//! and of a batch that is undone as a whole no half may be found.
+//! of a batch that is undone as a whole no half may be found, and the audit log has each answered
+//! change once and is called sound, with a lost tail at most.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -43,8 +46,11 @@ pub(crate) fn kill_again_and_again(program: &Path, times: u64) -> Result<bool> {
     for time in 0..times {
         let load = Duration::from_millis(LOAD_MIN + (time * 37) % 400);
         let ledger = write_until_killed(&mut server, &numbers, load)?;
+        let mut faults: Vec<String> = audit_faults(program, &server)?.into_iter().collect();
         server = server.restart();
-        let faults = faults(&server, &ledger)?;
+        faults.extend(self::faults(&server, &ledger)?);
+        faults.extend(audit_faults(program, &server)?);
+        faults.extend(unrecorded(&server, &ledger)?);
         println!(
             "kill {}: {} created, {} pairs, {} destroyed answered before it; {} faults",
             time + 1,
@@ -62,7 +68,8 @@ pub(crate) fn kill_again_and_again(program: &Path, times: u64) -> Result<bool> {
         all.destroyed.extend(ledger.destroyed);
     }
     let server = server.restart();
-    let faults = faults(&server, &all)?;
+    let mut faults = faults(&server, &all)?;
+    faults.extend(unrecorded(&server, &all)?);
     println!(
         "after {times} kills: {} objects, {} pairs and {} destructions looked at again, {} faults",
         all.created.len(),
@@ -213,6 +220,47 @@ fn faults(server: &Server, ledger: &Ledger) -> Result<Vec<String>> {
         }
     }
     Ok(faults)
+}
+
+/// What `audit verify` has to say against the log.
+fn audit_faults(program: &Path, server: &Server) -> Result<Option<String>> {
+    let mut verify = Command::new(program);
+    verify.args(["audit", "verify", "--root-dir"]).arg(server.directory());
+    let ended = verify.current_dir(server.directory()).output()?;
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    Ok((!ended.status.success())
+        .then(|| format!("audit verify ended with {}: {said}", ended.status)))
+}
+
+/// The answered changes that the audit log does not have exactly once.
+fn unrecorded(server: &Server, ledger: &Ledger) -> Result<Vec<String>> {
+    let mut found: HashMap<(String, String), usize> = HashMap::new();
+    for entry in std::fs::read_dir(server.directory().join("audit"))? {
+        let text = std::fs::read_to_string(entry?.path())?;
+        for line in text.lines() {
+            // A line that a crash tore has no record.
+            let Some(operation) = member(line, "operation") else { continue };
+            let Some(object) = member(line, "object") else { continue };
+            if member(line, "result") == Some("Success") {
+                *found.entry((operation.to_owned(), object.to_owned())).or_default() += 1;
+            }
+        }
+    }
+    let mut faults = Vec::new();
+    let created = ledger.created.iter().map(|id| ("Create", id));
+    let destroyed = ledger.destroyed.iter().map(|id| ("Destroy", id));
+    for (operation, id) in created.chain(destroyed) {
+        let times = found.get(&(operation.to_owned(), id.clone())).copied().unwrap_or(0);
+        if times != 1 {
+            faults.push(format!("{operation} of {id} was answered, and is recorded {times} times"));
+        }
+    }
+    Ok(faults)
+}
+
+/// The text of a member of a record.
+fn member<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    Some(line.split_once(&format!("\"{name}\":\""))?.1.split_once('"')?.0)
 }
 
 fn located(connection: &mut Connection, number: u64, half: char) -> Result<bool> {

@@ -2,6 +2,7 @@
 //! in one run and several rounds. The steadiest figure is the processor time that the kernel
 //! accounts to the server; everything is written to `bench/results`.
 
+mod audit;
 mod bare;
 mod callers;
 mod existence;
@@ -97,6 +98,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<bool> {
     {
         let server = Server::start(&programs.server, &data, QUIET)?;
         lines.extend(rows::measure(&plan, &server, &echo)?);
+        lines.extend(audit::measure(&plan, &server, &programs, &scratch)?);
         lines.extend(special::beside_generation(&plan, &server)?);
         lines.extend(special::against_bare(&plan, &server, &echo, &programs.bare)?);
         if [callers::NAMES, shares::NAMES, existence::NAMES].iter().any(|it| plan.wants_any(it)) {

@@ -94,7 +94,7 @@ impl World {
             head: *head,
             key: Some(key(*number).into()),
         };
-        Expected { epochs: self.epochs.iter().map(epoch).collect(), head: self.head }
+        Expected { epochs: self.epochs.iter().map(epoch).collect(), head: self.head, from: None }
     }
 
     fn verify(&self) -> Verdict {

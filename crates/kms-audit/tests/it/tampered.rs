@@ -241,3 +241,32 @@ fn files_of_others_are_no_part_of_the_log() {
     }
     world.verify().unwrap();
 }
+
+#[test]
+fn a_log_can_be_checked_from_a_file_on() {
+    let world = sound();
+    let (lines, paths) = (world.lines(), world.paths());
+    let third = start(&lines, 3);
+    let from = |from| {
+        let expected = Expected { from: Some(from), ..world.expected() };
+        kms_audit::verify(&world.files(), &expected).unwrap()
+    };
+    for (part, path) in paths.iter().enumerate() {
+        let begin = first(&lines, part);
+        let summary = from(begin).unwrap();
+        assert_eq!(summary.records, last(&lines) + 1 - begin, "from {begin}");
+        assert_eq!(summary.notes, []);
+        assert!(part == 0 || from(begin - 1).is_err() || lines[part - 1].len() == 1);
+        std::fs::remove_file(path).unwrap();
+        if begin < third {
+            assert!(from(begin).is_err());
+        }
+    }
+    // What is named by the first record is under its MAC.
+    std::fs::write(&paths[2], lines[2].concat().replacen("previous\":\"", "previous\":\"0", 1))
+        .unwrap();
+    let begin = first(&lines, 2);
+    assert_eq!(from(begin).unwrap_err().what, What::Changed { seq: begin });
+    std::fs::remove_file(&paths[2]).unwrap();
+    assert_eq!(from(begin).unwrap_err().what, What::NoBeginning { from: begin });
+}

@@ -58,6 +58,7 @@ body { margin: 0; min-height: 100vh; display: grid; place-items: center; }
 main { max-width: 32rem; padding: 2rem; }
 h1 { font-size: 1.5rem; margin: 0 0 1rem; }
 p { margin: 0 0 0.75rem; overflow-wrap: anywhere; }
+p::first-letter { text-transform: uppercase; }
 ";
 
 /// Text as it stands in a page: none of it is markup.

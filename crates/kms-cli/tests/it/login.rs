@@ -4,9 +4,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Child;
+use std::sync::Arc;
 
 use kms_testkit::browser::{Browser, query_field};
 use kms_testkit::provider::{AUDIENCE, CLIENT, Provider};
+use kms_testkit::server::Server;
 use serde_json::{Value, json};
 
 use crate::user::{User, mode, ran};
@@ -97,6 +99,25 @@ fn a_given_token_is_kept() {
         assert_ne!(ran.code, 0, "{token}");
         assert!(!bad.path(TOKENS).exists(), "{token}: what is not accepted is not kept");
     }
+}
+
+#[test]
+fn a_machine_has_a_token_of_the_servers_own() {
+    let server = Server::spawn();
+    let create = Server::builder().argument("token").argument("create").argument("night");
+    let made = create.argument("--root-dir").argument(server.directory()).run();
+    let token = made.stdout.trim();
+    // The first one turns authentication on at the next start.
+    let server = Arc::new(server.restart());
+    let told = User::of(&server).fails(&["keys", "list"], 4);
+    assert!(told.contains("or give a token in KMS_TOKEN"), "{told}");
+    let machine = User::of(&server).with("KMS_TOKEN", token);
+    let me = machine.json(&["whoami"]);
+    assert_eq!((&me["user_id"], &me["token_expires"]), (&json!("token:night"), &json!(null)));
+    machine.key(&[]);
+    let kept = User::of(&server);
+    kept.ok(&["login", "--token", token]);
+    assert_eq!(kept.json(&["whoami"])["user_id"], "token:night");
 }
 
 #[test]
@@ -294,8 +315,8 @@ fn a_server_on_this_machine_says_where_to_log_in() {
     assert_eq!(user.json(&["whoami"])["user_id"], "alice@example.org");
     // The same server by an address that is not for this machine alone, where it might be another.
     let elsewhere = format!("http://0.0.0.0:{}", world.server.address().port());
-    let login = ["login", "--insecure-token", "--client-id", CLIENT, "--url", &elsewhere];
-    let told = world.user().fails(&login, 2);
+    let login = ["login", "--insecure-token", "--device", "--client-id", "nobody", "--url"];
+    let told = world.user().fails(&[&login[..], &[&elsewhere]].concat(), 2);
     assert!(told.contains("--issuer https://DOMAIN/"), "{told}");
     // One that believes nobody has nothing to say.
     let told = User::with_server().fails(&["login", "--client-id", CLIENT], 2);

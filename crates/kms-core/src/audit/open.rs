@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use kms_audit::{
-    BEGINNING, Body, Epoch, Expected, Files, Log, OWN, Position, START, STOP, Setup, Source, Sync,
-    Verdict,
+    BEGINNING, Body, Epoch, Expected, Files, Finding, Log, OWN, Position, START, STOP, Setup,
+    Source, Sync, Verdict, What,
 };
 use kms_crypto::random;
 use kms_store::{AuditChange, AuditEpoch, AuditHead, AuditWrite, Store, Write};
@@ -299,12 +299,30 @@ async fn head(
     Ok(mac.map(|mac| (epoch, Position { seq, mac })))
 }
 
-/// Checks the whole log against what the database knows. The server may be running.
+/// Checks the log against what the database knows: all of it, or from a record on. The server may be
+/// running.
 pub async fn verify_audit(
     store: &Store,
     vault: &Vault,
     place: &AuditPlace,
+    from: Option<u64>,
 ) -> Result<AuditReport, AuditError> {
+    let verdict = match verified(store, vault, place, from).await? {
+        // A server that was started just now had not begun when the database was read.
+        Err(Finding { what: What::UnknownEpoch { .. }, .. }) => {
+            verified(store, vault, place, from).await?
+        }
+        verdict => verdict,
+    };
+    Ok(AuditReport { place: place.describe(), verdict })
+}
+
+async fn verified(
+    store: &Store,
+    vault: &Vault,
+    place: &AuditPlace,
+    from: Option<u64>,
+) -> Result<Verdict, AuditError> {
     let chain = place.chain(store);
     // Before the log is read, which only gets longer.
     let head = head(store, vault, &chain).await?;
@@ -315,10 +333,9 @@ pub async fn verify_audit(
         head: row.head,
         key: vault.open_audit_key(row),
     };
-    let expected = Expected { epochs: rows.iter().map(epoch).collect(), head };
+    let expected = Expected { epochs: rows.iter().map(epoch).collect(), head, from };
     let source = Arc::new(Place::of(place, store, &rows));
-    let verdict = reading(&source, move |it| kms_audit::verify(it, &expected)).await?;
-    Ok(AuditReport { place: place.describe(), verdict })
+    reading(&source, move |it| kms_audit::verify(it, &expected)).await
 }
 
 /// The record of a change that is made beside the server, for the change's own transaction. The

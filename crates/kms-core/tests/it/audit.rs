@@ -83,7 +83,7 @@ async fn verify(world: &World, place: &str) -> kms_audit::Verdict {
     let store = Store::open(config).await.unwrap();
     let vault = Vault::open(&store, &kms_seal::Clear).await.unwrap();
     let place = options(world, place).place;
-    kms_core::verify_audit(&store, &vault, &place).await.unwrap().verdict
+    kms_core::verify_audit(&store, &vault, &place, None).await.unwrap().verdict
 }
 
 fn rows(world: &World) -> i64 {

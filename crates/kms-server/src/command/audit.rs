@@ -3,13 +3,15 @@
 
 use kms_audit::{Finding, Note, Summary};
 use kms_config::Config;
+use kms_config::commands::Given;
 use kms_config::exit::Exit;
 use kms_core::{AuditReport, Vault};
 
 use crate::compose::{self, StartError};
 use crate::{audit, print};
 
-pub(super) async fn verify(config: &Config) -> Result<Exit, StartError> {
+pub(super) async fn verify(config: &Config, given: &Given) -> Result<Exit, StartError> {
+    let from = given.operand("NUMBER").map(number).transpose()?;
     let Some(place) = audit::place(config) else {
         let text = "KMS_AUDIT is off: there is no log to check";
         return Err(StartError::new(Exit::Configuration, text));
@@ -17,7 +19,7 @@ pub(super) async fn verify(config: &Config) -> Result<Exit, StartError> {
     let store = compose::beside(config).await?;
     let vault = Vault::open(&store, &compose::sealer()).await;
     let vault = vault.map_err(|error| compose::core_error(&error))?;
-    let report = kms_core::verify_audit(&store, &vault, &place).await;
+    let report = kms_core::verify_audit(&store, &vault, &place, from).await;
     let AuditReport { place, verdict } = report.map_err(|error| audit::error(&error))?;
     let (text, exit) = match verdict {
         Ok(summary) => (sound(&place, &summary), Exit::Success),
@@ -25,6 +27,13 @@ pub(super) async fn verify(config: &Config) -> Result<Exit, StartError> {
     };
     let printed = print(text.as_bytes());
     Ok(if exit == Exit::Success { printed } else { exit })
+}
+
+fn number(text: &str) -> Result<u64, StartError> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| {
+        StartError::new(Exit::Configuration, "--from takes the number of a record, such as 4711")
+    })
 }
 
 fn sound(place: &str, summary: &Summary) -> String {

@@ -26,7 +26,7 @@ static RUNS: &[(&str, Run)] = &[
     (TOKEN_CREATE, |config, given| Box::pin(token::create(config, given))),
     (TOKEN_LIST, |config, _| Box::pin(token::list(config))),
     (TOKEN_REVOKE, |config, given| Box::pin(token::revoke(config, given))),
-    (AUDIT_VERIFY, |config, _| Box::pin(audit::verify(config))),
+    (AUDIT_VERIFY, |config, given| Box::pin(audit::verify(config, given))),
     (MIGRATE, |config, given| Box::pin(migrate::run(config, given))),
 ];
 

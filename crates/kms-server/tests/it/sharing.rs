@@ -203,6 +203,29 @@ fn what_cannot_be_granted_is_told_why() {
 }
 
 #[test]
+fn a_record_tells_until_when_it_was_granted() {
+    let mut world = World::start();
+    let mut ann = world.caller(ANN);
+    assert_eq!(ann.create("key").status, 200);
+    let until = json!({"user_id": BOB, "operation_type": "Encrypt", "expires": 2_524_608_000_i64});
+    assert_eq!(ann.post("/accesses/key", &until).status, 200);
+    ann.grant("key", EVE, &["get", "encrypt"]);
+    // Records of changes come to the log after the answer, and before the server has stopped.
+    world.server.terminate();
+    world.server.wait();
+    let (directory, mut told) = (world.server.directory().join("audit"), Vec::new());
+    for file in std::fs::read_dir(directory).unwrap() {
+        for line in std::fs::read_to_string(file.unwrap().path()).unwrap().lines() {
+            let record: Value = serde_json::from_str(line).unwrap();
+            if record["operation"] == "Grant" {
+                told.push(record["detail"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+    }
+    assert_eq!(told, ["Encrypt until 2050-01-01T00:00:00Z", "Get, Encrypt"]);
+}
+
+#[test]
 fn a_withdrawal_ends_it_on_every_connection_at_once() {
     let world = World::start();
     let mut ann = world.caller(ANN);
@@ -261,8 +284,12 @@ fn only_the_privileged_create_and_let_others_create() {
     assert!(is_line(&bob.create("bobs"), 422, "Permission_Denied: on this server only some users"));
     let create = |user: &str| json!({"user_id": user, "operation_types": ["create"]});
     for path in ["/access/grant", "/access/revoke"] {
-        let answer = bob.post(path, &create(EVE));
-        assert!(is_line(&answer, 403, "Permission_Denied: only the privileged"), "{path}");
+        for user in [EVE, BOB] {
+            let answer = bob.post(path, &create(user));
+            assert!(is_line(&answer, 403, "Permission_Denied: only the privileged"), "{path}");
+        }
+        let answer = ann.post(path, &create(ANN));
+        assert!(is_line(&answer, 422, "Invalid_Field: who lets others create may"), "{path}");
     }
     assert!(is_line(&bob.get("/accesses/*"), 403, "Permission_Denied"));
     let granted = ann.post("/access/grant", &create(BOB));
