@@ -45,7 +45,9 @@ pub use crate::api_token::{
     ApiTokens, Invalid as InvalidApiToken, Listed as ListedApiToken, TokenError, TokenState,
     Verified as VerifiedApiToken,
 };
-pub use crate::audit::{Act, AuditError, AuditOptions, AuditPlace, AuditReport, verify_audit};
+pub use crate::audit::{
+    Act, AuditError, AuditKept, AuditOptions, AuditPlace, AuditReport, verify_audit,
+};
 pub use crate::batch::{Executed, unreadable};
 pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::context::IDENTIFIER_LENGTH_MAX;

@@ -7,6 +7,7 @@ use kms_auth::Authentication;
 use kms_core::Service;
 use kms_store::Store;
 
+use crate::audit::Name;
 use crate::authorities::Authorities;
 use crate::connection::Registry;
 use crate::facts::Facts;
@@ -39,6 +40,9 @@ pub(crate) struct App {
     pub(crate) ids: RequestIds,
     /// What this build is.
     pub(crate) facts: Facts,
+    /// What the server is called; no other has the name while this is held.
+    #[expect(dead_code, reason = "held, not looked at")]
+    pub(crate) name: Name,
 }
 
 impl App {

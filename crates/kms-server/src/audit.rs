@@ -1,9 +1,14 @@
-//! Options become the place of the audit log. Writes no record.
+//! Options become the place of the audit log, and a server among several gets its name there. Writes
+//! no record.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use kms_config::exit::Exit;
 use kms_config::value::{AuditLog, AuditSync};
 use kms_config::{Build, Config};
-use kms_core::{AuditError, AuditOptions, AuditPlace};
+use kms_core::{AuditError, AuditKept, AuditOptions, AuditPlace};
 
 use crate::compose::StartError;
 
@@ -26,35 +31,122 @@ fn refused(audit: AuditLog, build: Build) -> bool {
 }
 
 /// Where the log is kept; none where it is switched off.
-pub(crate) fn place(config: &Config) -> Option<AuditPlace> {
+fn kept(config: &Config) -> Option<AuditKept> {
     match *config.audit {
         AuditLog::File => {
             let named = config.audit_path.value.clone();
-            Some(AuditPlace::Files(named.unwrap_or_else(|| config.root_dir.join(DIRECTORY))))
+            Some(AuditKept::Files(named.unwrap_or_else(|| config.root_dir.join(DIRECTORY))))
         }
-        AuditLog::Database => Some(AuditPlace::Database),
+        AuditLog::Database => Some(AuditKept::Database),
         AuditLog::Off => None,
     }
 }
 
+/// The most servers that one root directory names.
+const SERVERS_MAX: u32 = 64;
+
+/// The name of this server among those that share its database, kept in its root directory and
+/// claimed for as long as this is held. `SQLite` has one server, which needs none.
+#[derive(Debug)]
+pub(crate) struct Name {
+    name: Option<String>,
+    _claim: Option<File>,
+}
+
+impl Name {
+    /// The first name of the root directory that no running server has, or a new one.
+    pub(crate) fn claim(config: &Config) -> Result<Self, StartError> {
+        if !is_shared(config) {
+            return Ok(Self { name: None, _claim: None });
+        }
+        for number in 0..SERVERS_MAX {
+            let path = name_file(config, number);
+            let wrong = |cause: &io::Error| {
+                let text = format!("{}: {cause}; it names this server's audit log", path.display());
+                StartError::new(Exit::Configuration, text)
+            };
+            let mut options = OpenOptions::new();
+            options.read(true).append(true).create(true).mode(0o600);
+            let mut file = options.open(&path).map_err(|cause| wrong(&cause))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(cause)) => return Err(wrong(&cause)),
+            }
+            let name = read_name(&mut file).map_err(|cause| wrong(&cause))?;
+            return Ok(Self { name: Some(name), _claim: Some(file) });
+        }
+        let text = "too many servers run on one root directory; give this one another --root-dir";
+        Err(StartError::new(Exit::Held, text))
+    }
+}
+
+fn name_file(config: &Config, number: u32) -> std::path::PathBuf {
+    config.root_dir.join(format!("kms-server-{number}.name"))
+}
+
+/// The name in a file; one that is new is made here.
+fn read_name(file: &mut File) -> io::Result<String> {
+    let mut name = String::new();
+    file.take(64).read_to_string(&mut name)?;
+    if name.is_empty() {
+        let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
+        name = format!("{random:016x}");
+        file.write_all(name.as_bytes())?;
+        file.sync_all()?;
+    }
+    let is_name = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_name { Ok(name) } else { Err(io::Error::other("it holds no name of a server")) }
+}
+
+fn is_shared(config: &Config) -> bool {
+    config.postgres_url.is_some() || config.mysql_url.is_some()
+}
+
+/// The places of every log that servers of this root directory wrote; none where it is switched off.
+pub(crate) fn places(config: &Config) -> Result<Vec<AuditPlace>, StartError> {
+    let Some(kept) = kept(config) else { return Ok(Vec::new()) };
+    if !is_shared(config) {
+        return Ok(vec![AuditPlace { kept, server: None }]);
+    }
+    let mut places = Vec::new();
+    for path in (0..SERVERS_MAX).map(|number| name_file(config, number)) {
+        let name = match File::open(&path) {
+            Ok(mut file) => read_name(&mut file),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => break,
+            Err(cause) => Err(cause),
+        };
+        let server = name.map_err(|cause| {
+            StartError::new(Exit::Configuration, format!("{}: {cause}", path.display()))
+        })?;
+        places.push(AuditPlace { kept: kept.clone(), server: Some(server) });
+    }
+    if places.is_empty() {
+        let text =
+            format!("no server has run with the root directory {}", config.root_dir.display());
+        return Err(StartError::new(Exit::Configuration, text));
+    }
+    Ok(places)
+}
+
 /// How decisions are recorded; none where they are not.
-pub(crate) fn options(config: &Config) -> Option<AuditOptions> {
+pub(crate) fn options(config: &Config, name: &Name) -> Option<AuditOptions> {
     let each = *config.audit_sync == AuditSync::Each;
-    Some(AuditOptions { place: place(config)?, each, file_size: *config.audit_file_size })
+    let place = AuditPlace { kept: kept(config)?, server: name.name.clone() };
+    Some(AuditOptions { place, each, file_size: *config.audit_file_size })
 }
 
 /// The log in words, for the report.
 pub(crate) fn describe(config: &Config) -> String {
-    match (place(config), *config.audit_sync) {
-        (None, _) => "off: nothing that is decided is recorded".to_owned(),
-        (Some(place @ AuditPlace::Database), _) => place.describe(),
-        (Some(place), AuditSync::Group) => {
-            format!("{}, on the disk within 100 ms", place.describe())
-        }
-        (Some(place), AuditSync::Each) => {
-            format!("{}, on the disk before each answer", place.describe())
-        }
-    }
+    let Some(kept) = kept(config) else {
+        return "off: nothing that is decided is recorded".to_owned();
+    };
+    let when = match (&kept, *config.audit_sync) {
+        (AuditKept::Database, _) => "",
+        (AuditKept::Files(_), AuditSync::Group) => ", on the disk within 100 ms",
+        (AuditKept::Files(_), AuditSync::Each) => ", on the disk before each answer",
+    };
+    AuditPlace { kept, server: None }.describe() + when
 }
 
 /// Why the log cannot be opened, or not be checked.

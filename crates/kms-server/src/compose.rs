@@ -74,7 +74,8 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     let mut service = Service::open(store.clone(), &sealer(), policy, clock)
         .await
         .map_err(|error| core_error(&error))?;
-    if let Some(options) = audit::options(config) {
+    let name = audit::Name::claim(config)?;
+    if let Some(options) = audit::options(config, &name) {
         service.open_audit(&options).await.map_err(|error| audit::error(&error))?;
     }
     let limits = Limits {
@@ -98,6 +99,7 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         registry: Registry::new(limits),
         ids: RequestIds::new(),
         facts: FACTS,
+        name,
     })
 }
 

@@ -30,7 +30,7 @@ pub(crate) use entry::UNDONE;
 use entry::{SUCCESS, Who};
 use open::BESIDE;
 pub(crate) use open::beside;
-pub use open::{AuditError, AuditOptions, AuditPlace, AuditReport, verify_audit};
+pub use open::{AuditError, AuditKept, AuditOptions, AuditPlace, AuditReport, verify_audit};
 
 /// The records of refused callers that are written in a second; those beyond are counted. Anybody
 /// can cause them, and must not be able to fill the disk.

@@ -34,9 +34,19 @@ const ALL: ((u64, u64), (u64, u64)) = ((0, 0), (u64::MAX, u64::MAX));
 /// The same for rows that were made beside a server.
 pub(super) const BESIDE: ((u64, u64), (u64, u64)) = ((0, 0), (0, u64::MAX));
 
-/// Where the log is kept.
+/// Where the log of a server is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuditPlace {
+pub struct AuditPlace {
+    /// Files or the database.
+    pub kept: AuditKept,
+    /// What the server is called among those that share its database; none where it is the only one.
+    /// At most one server that runs may have the name.
+    pub server: Option<String>,
+}
+
+/// What a log is kept in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditKept {
     /// In files of this directory.
     Files(PathBuf),
     /// In the database.
@@ -85,24 +95,26 @@ pub struct AuditReport {
     pub verdict: Verdict,
 }
 
+/// What the one server of a database is called; also, where there are several, what those who change
+/// something beside them leave its record for.
 fn server(store: &Store) -> String {
     store.database_id().chars().take(SERVER_LENGTH).collect()
 }
 
 impl AuditPlace {
     fn chain(&self, store: &Store) -> String {
-        let server = server(store);
-        match self {
-            Self::Files(_) => server,
-            Self::Database => server + TABLE,
+        let server = self.server.clone().unwrap_or_else(|| server(store));
+        match self.kept {
+            AuditKept::Files(_) => server,
+            AuditKept::Database => server + TABLE,
         }
     }
 
     /// The place in words.
     pub fn describe(&self) -> String {
-        match self {
-            Self::Files(directory) => format!("files in {}", directory.display()),
-            Self::Database => "the database, table audit_log".to_owned(),
+        match &self.kept {
+            AuditKept::Files(directory) => format!("files in {}", directory.display()),
+            AuditKept::Database => "the database, table audit_log".to_owned(),
         }
     }
 }
@@ -116,9 +128,9 @@ enum Place {
 impl Place {
     fn of(place: &AuditPlace, store: &Store, epochs: &[AuditEpoch]) -> Self {
         let chain = place.chain(store);
-        match place {
-            AuditPlace::Files(directory) => Self::Files(Files::new(directory, &chain)),
-            AuditPlace::Database => Self::Table(Table {
+        match &place.kept {
+            AuditKept::Files(directory) => Self::Files(Files::new(directory, &chain)),
+            AuditKept::Database => Self::Table(Table {
                 store: store.clone(),
                 chain,
                 epochs: epochs.iter().map(|it| (it.epoch, it.first)).collect(),
@@ -201,9 +213,9 @@ async fn open(
         }
         Place::Table(table) => (table.sink(), Sync::Each),
     };
-    let part_size = match options.place {
-        AuditPlace::Files(_) => options.file_size,
-        AuditPlace::Database => usize::MAX,
+    let part_size = match options.place.kept {
+        AuditKept::Files(_) => options.file_size,
+        AuditKept::Database => usize::MAX,
     };
     let time = Arc::clone(&clock);
     let setup =

@@ -8,7 +8,7 @@ use kmip::operation::{
 use kmip::wire::Bytes;
 use kms_audit::{Note, What};
 use kms_core::{
-    ApiTokens, AuditOptions, AuditPlace, Caller, Permission, Principal, RequestId, Vault,
+    ApiTokens, AuditKept, AuditOptions, AuditPlace, Caller, Permission, Principal, RequestId, Vault,
 };
 use kms_store::{Config, Store};
 use serde_json::{Value, json};
@@ -18,10 +18,11 @@ use super::{START, World, create};
 const PLAINTEXT: &[u8] = b"a plaintext of 32 bytes, for all";
 
 fn options(world: &World, place: &str) -> AuditOptions {
-    let place = match place {
-        "file" => AuditPlace::Files(world.directory.path().join("audit")),
-        _ => AuditPlace::Database,
+    let kept = match place {
+        "file" => AuditKept::Files(world.directory.path().join("audit")),
+        _ => AuditKept::Database,
     };
+    let place = AuditPlace { kept, server: None };
     AuditOptions { place, each: false, file_size: 1 << 20 }
 }
 

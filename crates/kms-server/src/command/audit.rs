@@ -12,21 +12,30 @@ use crate::{audit, print};
 
 pub(super) async fn verify(config: &Config, given: &Given) -> Result<Exit, StartError> {
     let from = given.operand("NUMBER").map(number).transpose()?;
-    let Some(place) = audit::place(config) else {
+    let places = audit::places(config)?;
+    if places.is_empty() {
         let text = "KMS_AUDIT is off: there is no log to check";
         return Err(StartError::new(Exit::Configuration, text));
-    };
+    }
     let store = compose::beside(config).await?;
     let vault = Vault::open(&store, &compose::sealer()).await;
     let vault = vault.map_err(|error| compose::core_error(&error))?;
-    let report = kms_core::verify_audit(&store, &vault, &place, from).await;
-    let AuditReport { place, verdict } = report.map_err(|error| audit::error(&error))?;
-    let (text, exit) = match verdict {
-        Ok(summary) => (sound(&place, &summary), Exit::Success),
-        Err(finding) => (altered(&place, &finding), Exit::Altered),
-    };
-    let printed = print(text.as_bytes());
-    Ok(if exit == Exit::Success { printed } else { exit })
+    let mut ending = Exit::Success;
+    for place in &places {
+        let report = kms_core::verify_audit(&store, &vault, place, from).await;
+        let AuditReport { place, verdict } = report.map_err(|error| audit::error(&error))?;
+        let (text, exit) = match verdict {
+            Ok(summary) => (sound(&place, &summary), Exit::Success),
+            Err(finding) => (altered(&place, &finding), Exit::Altered),
+        };
+        let printed = print(text.as_bytes());
+        ending = match (ending, exit) {
+            (Exit::Success, Exit::Success) => printed,
+            (Exit::Success, exit) => exit,
+            (ending, _) => ending,
+        };
+    }
+    Ok(ending)
 }
 
 fn number(text: &str) -> Result<u64, StartError> {

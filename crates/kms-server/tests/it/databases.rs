@@ -103,6 +103,36 @@ fn servers_that_start_together_share_one_keyring() {
 }
 
 #[test]
+fn servers_of_one_directory_have_logs_of_their_own() {
+    for kind in KINDS {
+        let database = database(kind);
+        let first = on(kind, database.url()).start();
+        let second = on(kind, database.url()).directory_of(&first).start();
+        for (server, id) in [(&first, "a"), (&second, "b")] {
+            assert_eq!(create(&mut server.connect(), id).status, 200);
+        }
+        let verify = || {
+            let builder = on(kind, database.url()).directory_of(&first);
+            let builder = builder.argument("audit").argument("verify").argument("--root-dir");
+            builder.argument(first.directory()).run()
+        };
+        let ended = verify();
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert_eq!(ended.stdout.matches("The audit log is sound").count(), 2, "{ended:?}");
+        // A log that is altered is found, whichever of them it is.
+        let files = std::fs::read_dir(first.directory().join("audit")).unwrap();
+        let last = files.map(|it| it.unwrap().path()).max().unwrap();
+        let text = || std::fs::read_to_string(&last).unwrap();
+        // The record of a change reaches the file soon after its answer.
+        while !text().contains("Create") {
+            pause();
+        }
+        std::fs::write(&last, text().replace("Create", "Get")).unwrap();
+        assert_eq!(verify().status.code(), Some(11));
+    }
+}
+
+#[test]
 fn no_password_is_shown() {
     for kind in KINDS {
         let database = database(kind);
