@@ -15,7 +15,7 @@ use kmip::operation::{
     ImportRequest, LocateRequest, RegisterRequest, Request, Response, RevokeRequest,
 };
 use kmip::wire::{Bytes, DateTime};
-use kms_core::{Permission, Principal};
+use kms_core::{Permission, Principal, Terms};
 
 use super::{START, World};
 
@@ -278,6 +278,26 @@ async fn tags_name_what_one_was_granted_anything_on() {
     assert!(world.ask("bob", attributes()).await.is_ok());
     assert_eq!(world.ask("bob", encrypt(&blue)).await.err(), Some(ResultReason::ObjectNotFound));
     assert_eq!(world.ask("eve", attributes()).await.err(), Some(ResultReason::ObjectNotFound));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shared_no_longer_is_not_meant_by_its_tags() {
+    let world = World::new().await;
+    let ann = Principal::new("ann");
+    for (id, expires) in [("over", Some(START + 10)), ("key", None)] {
+        let tag = VendorAttribute::text("cosmian", "tag", tagged("blue"));
+        key_with(&world, id, vec![Attribute::Vendor(tag)]).await;
+        let terms = Terms { permissions: &[Permission::Encrypt], expires, note: None };
+        world.service.grant_on(&ann, Some(id), "bob", terms).await.unwrap();
+    }
+    let blue = encrypt(&tagged("blue"));
+    // Two are meant, until one is none of Bob's any more.
+    assert_eq!(world.ask("bob", blue.clone()).await.err(), Some(ResultReason::InvalidField));
+    world.clock.set(START + 10);
+    match world.ask("bob", blue).await.unwrap() {
+        Response::Encrypt(it) => assert_eq!(it.unique_identifier, "key"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
