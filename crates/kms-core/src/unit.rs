@@ -135,6 +135,12 @@ impl Unit {
         Ok(())
     }
 
+    /// From here on, what is not changed here is asked for again: time has passed.
+    pub(crate) fn ask_again(&mut self) {
+        self.asked.clear();
+        self.found = None;
+    }
+
     /// What was read of the grants on an object to `user` and to everybody, if it was.
     fn known_grants(&self, id: &str, user: &str) -> Option<&[Grant]> {
         let asked = self.asked.iter().find(|asked| asked.id == id);
