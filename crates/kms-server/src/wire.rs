@@ -265,13 +265,21 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
     }
 }
 
-/// Records that somebody is not let in.
+/// Records that somebody is not let in, and logs it: under the identifier that the answer carries,
+/// so that who asks the operator why can say which request it was.
 pub(crate) async fn record_refused(
     app: &App,
     peer: Option<SocketAddr>,
     request: RequestId<'_>,
     refusal: &Refusal,
 ) {
+    let from = peer.map(tracing::field::display);
+    tracing::info!(
+        peer = from,
+        request = request.to_string(),
+        reason = refusal.reason,
+        "a caller was refused"
+    );
     app.service.record_refused(peer, request, &refusal.reason).await;
 }
 
@@ -319,11 +327,7 @@ pub(crate) async fn authenticate<'a>(app: &'a App, offered: Offered<'_>) -> Deci
     if let Some(everyone) = app.authentication.everyone() {
         return Ok(Cow::Borrowed(everyone));
     }
-    let decided = app.authentication.authenticate(&offered).await;
-    if let Err(refusal) = &decided {
-        tracing::info!(peer = ?offered.peer, reason = refusal.reason, "a caller was refused");
-    }
-    decided.map(Cow::Owned)
+    app.authentication.authenticate(&offered).await.map(Cow::Owned)
 }
 
 async fn perform(app: &App, caller: Caller<'_>, request: Request, started: Instant) -> Answer {
