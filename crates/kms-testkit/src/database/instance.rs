@@ -33,7 +33,7 @@ pub(super) struct Flavour {
     /// What its log says when it can be used.
     pub(super) ready: &'static str,
     /// Makes `data`.
-    pub(super) prepare: fn(&Place, &Setup) -> Option<Command>,
+    pub(super) prepare: fn(&Place, &Setup) -> Command,
     /// Writes its configuration.
     pub(super) configure: fn(&Place, &Setup),
     /// The server.
@@ -360,7 +360,9 @@ impl Server {
         }
         // The programs make their directory themselves, or find it empty.
         place.folder("data");
-        if let Some(mut prepare) = (flavour.prepare)(&place, &setup) {
+        // The nodes of a cluster send a new one all that they have.
+        if !matches!(setup.origin, Origin::Cluster) {
+            let mut prepare = (flavour.prepare)(&place, &setup);
             place.runs(&mut prepare);
             run(&mut prepare).unwrap_or_else(|error| panic!("{error}"));
         }
@@ -374,17 +376,22 @@ impl Server {
         for _ in 0..PORTS_TRIED {
             (flavour.configure)(&self.place, &self.setup);
             if self.try_start(guard, &(flavour.birth)(&self.setup)) {
-                if !self.setup.origin.is_others() {
-                    for statement in (flavour.first)(&self.setup) {
-                        self.sql(None, &statement).unwrap_or_else(|error| panic!("{error}"));
-                    }
-                }
-                return;
+                return self.begin();
             }
             assert!(self.log().contains("in use"), "{}", self.log());
             self.place.port = free_port();
         }
         panic!("no port stays free: {}", self.log())
+    }
+
+    /// What the administrator does first, where others have not done it.
+    fn begin(&self) {
+        if self.setup.origin.is_others() {
+            return;
+        }
+        for statement in (self.setup.flavour().first)(&self.setup) {
+            self.sql(None, &statement).unwrap_or_else(|error| panic!("{error}"));
+        }
     }
 
     /// Starts it over what is there.

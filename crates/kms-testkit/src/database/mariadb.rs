@@ -24,11 +24,7 @@ pub(super) const FLAVOUR: Flavour = Flavour {
     url,
 };
 
-fn prepare(place: &Place, setup: &Setup) -> Option<Command> {
-    if matches!(setup.origin, Origin::Cluster) {
-        // The others send all that they have.
-        return None;
-    }
+fn prepare(place: &Place, _: &Setup) -> Command {
     let mut command = Command::new(mariadb_program("mariadb-install-db"));
     command
         .arg("--no-defaults")
@@ -37,7 +33,7 @@ fn prepare(place: &Place, setup: &Setup) -> Option<Command> {
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
         .args(["--skip-name-resolve", "--innodb-flush-method=nosync"])
         .arg("--innodb-log-file-size=8M");
-    Some(command)
+    command
 }
 
 fn birth(setup: &Setup) -> Vec<String> {

@@ -29,9 +29,9 @@ fn program(name: &str) -> PathBuf {
     postgres_programs().join(name)
 }
 
-fn prepare(place: &Place, setup: &Setup) -> Option<Command> {
+fn prepare(place: &Place, setup: &Setup) -> Command {
     if let Origin::Primary(socket, port) = &setup.origin {
-        return Some(copy(place, socket, *port));
+        return copy(place, socket, *port);
     }
     let mut command = Command::new(program("initdb"));
     command
@@ -39,7 +39,7 @@ fn prepare(place: &Place, setup: &Setup) -> Option<Command> {
         .arg(place.path("data"))
         .args(["--no-sync", "--username=postgres", "--auth=trust"])
         .args(["--encoding=UTF8", "--locale=C.UTF-8"]);
-    Some(command)
+    command
 }
 
 /// Copies a primary that runs, and leaves behind what makes the copy follow it.

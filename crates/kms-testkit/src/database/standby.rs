@@ -13,6 +13,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 impl Instance {
     /// A standby of this PostgreSQL that has all that it has, and from now on all that is answered:
     /// each commit waits for it.
+    #[must_use]
     pub fn standby(&self) -> Self {
         let standby = self.trailing_standby();
         self.sql_in(
@@ -25,6 +26,7 @@ impl Instance {
     }
 
     /// A standby of this PostgreSQL for which nobody waits.
+    #[must_use]
     pub fn trailing_standby(&self) -> Self {
         assert_eq!(self.kind(), Kind::Postgres, "only PostgreSQL has standbys");
         let place = self.place();
