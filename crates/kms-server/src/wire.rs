@@ -189,7 +189,7 @@ impl Answer {
         };
         let answer = Self::line(status, &error.recorded_reason(), &error.message);
         let blame = if error.is_servers() { Blame::Server } else { Blame::Caller };
-        Self { again, blame, ..answer }
+        Self { blame, again, ..answer }
     }
 
     /// The core's error where a path names the object: unknown and not yours are the same 404.
