@@ -16,7 +16,7 @@ use kms_store::{Grant, Row, Store, Write};
 
 use crate::access::Permission;
 use crate::context::refused_id;
-use crate::error::{Error, Result};
+use crate::error::{Again, Error, Result};
 use crate::grant::{self, REGISTER};
 use crate::index;
 use crate::lifecycle;
@@ -373,16 +373,17 @@ pub(crate) fn from_store(error: kms_store::Error) -> Error {
             Error::new(ResultReason::ServerLimitExceeded, error.to_string())
         }
         kms_store::Error::Unavailable(_) | kms_store::Error::ReadOnly | kms_store::Error::Full => {
-            Error::new(
+            Error::passing(
+                Again::Yes,
                 ResultReason::GeneralFailure,
-                "the database cannot be used now; nothing was changed; try again later",
+                "the database cannot be used now",
             )
             .because(error)
         }
-        kms_store::Error::Unknown(_) => Error::new(
+        kms_store::Error::Unknown(_) => Error::passing(
+            Again::Perhaps,
             ResultReason::GeneralFailure,
-            "the connection to the database was lost while this was being done: it may have been \
-             done, or not; look before you send it again",
+            "the connection to the database was lost while this was being done",
         )
         .because(error),
         _ => Error::internal(error),

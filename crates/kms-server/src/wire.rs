@@ -16,7 +16,9 @@ use kmip::message::{self, BareError, Credential, RequestMessage, ResponseMessage
 use kmip::operation::Request;
 use kmip::{Version, tag};
 use kms_auth::{Kind, Offered, Refusal};
-use kms_core::{Act, Caller, Error, Executed, Principal, REQUEST, RequestId, operation_name};
+use kms_core::{
+    Act, Again, Caller, Error, Executed, Principal, REQUEST, RequestId, operation_name,
+};
 use ttlv::around::{self, Gap, Long};
 use ttlv::{Encoding, Item, Spelling, TagNames, Unknown};
 
@@ -93,6 +95,8 @@ pub(crate) struct Answer {
     pub(crate) blame: Blame,
     /// Why the caller was not let in, if so; it decides some of the header.
     pub(crate) denial: Option<Kind>,
+    /// Whether the same request may be sent again, and will perhaps succeed.
+    pub(crate) again: bool,
 }
 
 /// Whose fault a failure is. A failed answer carries an identifier to ask about; the server's own
@@ -149,7 +153,7 @@ fn denied(kind: Kind) -> StatusCode {
 
 impl Answer {
     fn new(status: StatusCode, content_type: &'static str, body: Content, blame: Blame) -> Self {
-        Self { status, content_type, body, blame, denial: None }
+        Self { status, content_type, body, blame, denial: None, again: false }
     }
 
     /// A JSON text that is no KMIP.
@@ -179,12 +183,15 @@ impl Answer {
 
     /// The core's error for a bare operation.
     fn operation_error(error: &Error) -> Self {
-        let status = if error.is_servers() {
-            StatusCode::INTERNAL_SERVER_ERROR
-        } else {
-            StatusCode::UNPROCESSABLE_ENTITY
+        let again = error.again == Again::Yes;
+        let status = match error.is_servers() {
+            _ if again => StatusCode::SERVICE_UNAVAILABLE,
+            true => StatusCode::INTERNAL_SERVER_ERROR,
+            false => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        Self::line(status, &error.recorded_reason(), &error.message)
+        let answer = Self::line(status, &error.recorded_reason(), &error.message);
+        let blame = if error.is_servers() { Blame::Server } else { Blame::Caller };
+        Self { blame, again, ..answer }
     }
 
     /// The core's error where a path names the object: unknown and not yours are the same 404.
@@ -381,7 +388,8 @@ async fn execute(
     let first = request.items.first().map(|item| item.operation);
     let batch = request.items.len() > 1;
     let limit = request.header.maximum_response_size;
-    let Executed { message: response, servers_fault } = app.service.executed(caller, request).await;
+    let executed = app.service.executed(caller, request).await;
+    let Executed { message: response, servers_fault, again } = executed;
     for item in &response.items {
         app.metrics.operation(item.operation, item.status == ResultStatus::Success);
     }
@@ -389,6 +397,7 @@ async fn execute(
     if servers_fault {
         answer.blame = Blame::Server;
     }
+    answer.again = again == Again::Yes;
     app.metrics.took(first, batch, started.elapsed());
     answer
 }

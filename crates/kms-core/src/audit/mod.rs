@@ -21,7 +21,7 @@ use kms_store::{AuditChange, AuditHead, AuditRecorder, AuditWrite, Store, Write}
 
 use crate::Service;
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Again, Error, Result};
 use crate::principal::{Caller, RequestId};
 use crate::unit::{Unit, from_store};
 use crate::vault::Vault;
@@ -199,7 +199,8 @@ fn reason(error: &Error) -> &'static str {
 }
 
 fn closed(failure: &kms_audit::Failure) -> Error {
-    Error::new(
+    Error::passing(
+        Again::Yes,
         ResultReason::GeneralFailure,
         "the audit log cannot be written, and nothing is done that cannot be recorded; tell the \
          operator",

@@ -303,14 +303,14 @@ fn a_full_disk_refuses_requests_until_there_is_room() {
         answered += 1;
         assert!(answered < 10);
     };
-    assert_eq!(refused.status, 500);
+    assert_eq!(refused.status, 503);
     assert!(refused.text().contains("the audit log cannot be written"), "{}", refused.text());
     assert!(!refused.text().contains("IVCounterNonce"));
     for request in [create(), about("Get", &id), about("Destroy", &id)] {
         let answer = connection.operation(&request);
-        assert_eq!(answer.status, 500, "{}", answer.text());
+        assert_eq!(answer.status, 503, "{}", answer.text());
     }
-    assert_eq!(connection.get("/objects/owned").status, 500);
+    assert_eq!(connection.get("/objects/owned").status, 503);
     let health = connection.get("/health");
     assert_eq!(health.status, 503);
     let audit = &health.json()["dependencies"]["audit"];
