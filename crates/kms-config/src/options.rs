@@ -249,7 +249,7 @@ options! {
         "KMS_JWT_CLIENTS", "--jwt-clients", "POLICY", default "refuse",
         dev Available, production Available,
         read value::accept, "refuse or accept",
-        "Whether a token without an e-mail address is accepted as the user `client:ID` of the program it was issued to."
+        "Whether a token without an e-mail address, which a program got for itself, is accepted as the user `client:ID`."
     }
     trusted_ca_path: Option<PathBuf> {
         "KMS_TRUSTED_CA_PATH", "--trusted-ca-path", "FILE", default "",

@@ -140,6 +140,6 @@ pub(crate) fn refused_id(id: &str) -> Error {
 }
 
 /// The operation's name for messages.
-pub(crate) fn operation_name(code: Code) -> &'static str {
+pub fn operation_name(code: Code) -> &'static str {
     code.name().unwrap_or("an operation of a number that no version defines")
 }

@@ -47,13 +47,13 @@ pub use crate::api_token::{
     Verified as VerifiedApiToken,
 };
 pub use crate::audit::{
-    Act, AuditError, AuditKept, AuditOptions, AuditPlace, AuditReport, verify_audit,
+    Act, AuditError, AuditKept, AuditOptions, AuditPlace, AuditReport, REQUEST, verify_audit,
 };
 pub use crate::batch::{Executed, unreadable};
 pub use crate::clock::{Clock, ManualClock, SystemClock};
-pub use crate::context::IDENTIFIER_LENGTH_MAX;
+pub use crate::context::{IDENTIFIER_LENGTH_MAX, operation_name};
 pub use crate::custody::Vault;
-pub use crate::error::{Error, Result};
+pub use crate::error::{Again, Error, Result};
 pub use crate::grant::{Access, Obtained, Owned, Page, Terms, grantee};
 pub use crate::keyring::OpenError;
 pub use crate::lifecycle::{effective, is_destroyed, name as state_name};

@@ -17,7 +17,7 @@ use kms_store::{Grant, Row, Store, Write};
 use crate::access::Permission;
 use crate::context::refused_id;
 use crate::custody::Vault;
-use crate::error::{Error, Result};
+use crate::error::{Again, Error, Result};
 use crate::grant::{self, REGISTER};
 use crate::index;
 use crate::lifecycle;
@@ -134,6 +134,12 @@ impl Unit {
         }
         self.found = Some((user.to_owned(), found));
         Ok(())
+    }
+
+    /// From here on, what is not changed here is asked for again: time has passed.
+    pub(crate) fn ask_again(&mut self) {
+        self.asked.clear();
+        self.found = None;
     }
 
     /// What was read of the grants on an object to `user` and to everybody, if it was.
@@ -369,16 +375,17 @@ pub(crate) fn from_store(error: kms_store::Error) -> Error {
             Error::new(ResultReason::ServerLimitExceeded, error.to_string())
         }
         kms_store::Error::Unavailable(_) | kms_store::Error::ReadOnly | kms_store::Error::Full => {
-            Error::new(
+            Error::passing(
+                Again::Yes,
                 ResultReason::GeneralFailure,
-                "the database cannot be used now; nothing was changed; try again later",
+                "the database cannot be used now",
             )
             .because(error)
         }
-        kms_store::Error::Unknown(_) => Error::new(
+        kms_store::Error::Unknown(_) => Error::passing(
+            Again::Perhaps,
             ResultReason::GeneralFailure,
-            "the connection to the database was lost while this was being done: it may have been \
-             done, or not; look before you send it again",
+            "the connection to the database was lost while this was being done",
         )
         .because(error),
         _ => Error::internal(error),

@@ -14,7 +14,7 @@ use kms_store::Store;
 use crate::app::App;
 use crate::audit;
 use crate::authorities;
-use crate::callers::callers;
+use crate::callers::{self, callers};
 use crate::connection::Registry;
 use crate::database;
 use crate::facts::FACTS;
@@ -61,13 +61,18 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     // Before anything is touched.
     let mut problems = authorities::problems(config, FACTS.build);
     problems.extend(audit::problem(config, FACTS.build));
+    problems.extend(callers::problems(config));
+    let creators = creators(config).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
     if !problems.is_empty() {
         return Err(StartError::new(Exit::Configuration, problems.join("\n")));
     }
     let store = Store::open(database::of(config)?).await.map_err(|error| store_error(&error))?;
     let policy = Policy {
         refuse_exhausted_nonces: *config.nonce_policy == NoncePolicy::Refuse,
-        creators: creators(config)?,
+        creators,
         ..Policy::default()
     };
     let clock = Arc::new(SystemClock);
@@ -107,19 +112,15 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
 }
 
 /// The users who may create objects, where not everyone may, in the form users are compared in.
-fn creators(config: &Config) -> Result<Option<Vec<String>>, StartError> {
+fn creators(config: &Config) -> Result<Option<Vec<String>>, String> {
     let name = |name: &String| match kms_core::grantee(name) {
         Ok(user) if user != EVERYBODY => Ok(user),
         Ok(_) => Err(format!("{name}: leave the list out, and everyone may create")),
         Err(reason) => Err(format!("{name}: {reason}")),
     };
     let listed: Result<Vec<_>, String> = config.privileged_users.iter().map(name).collect();
-    match listed {
-        Ok(listed) => Ok(Some(listed).filter(|listed| !listed.is_empty())),
-        Err(problem) => {
-            Err(StartError::new(Exit::Configuration, format!("KMS_PRIVILEGED_USERS: {problem}")))
-        }
-    }
+    let listed = listed.map_err(|problem| format!("KMS_PRIVILEGED_USERS: {problem}"))?;
+    Ok(Some(listed).filter(|listed| !listed.is_empty()))
 }
 
 /// What is wrong with a list that lets nobody create.
@@ -190,6 +191,7 @@ pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report 
             .iter()
             .chain(&app.made)
             .cloned()
+            .chain(callers::idle(config))
             .chain(nobody_creates(config, app.authentication.everyone()))
             .collect(),
     }
