@@ -6,11 +6,11 @@ use kmip::enumerations::{Operation as Code, ResultReason, UniqueIdentifierCode};
 use kmip::identifier::UniqueIdentifier;
 
 use crate::Service;
+use crate::custody::Vault;
 use crate::error::{Brief, Error, Result};
 use crate::locate;
 use crate::principal::Principal;
 use crate::unit::Unit;
-use crate::vault::Vault;
 use crate::veil::Veil;
 
 /// The longest identifier that is accepted, in bytes.
