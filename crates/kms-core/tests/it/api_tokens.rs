@@ -216,10 +216,8 @@ async fn tokens_that_are_put_back_together_let_nobody_into_a_running_server() {
     ));
     tokens.revoke("night").await.unwrap();
     assert_eq!(tokens.verify(&night).await.unwrap_err().to_string(), "a revoked API token");
-    run(&format!(
-        "BEGIN; DELETE FROM api_tokens; INSERT INTO api_tokens SELECT * FROM old_tokens; \
-         UPDATE meta SET value = (SELECT value FROM old_epoch) WHERE key = 'api_token_epoch'; COMMIT"
-    ));
+    run("BEGIN; DELETE FROM api_tokens; INSERT INTO api_tokens SELECT * FROM old_tokens; \
+         UPDATE meta SET value = (SELECT value FROM old_epoch) WHERE key = 'api_token_epoch'; COMMIT");
     assert!(matches!(tokens.verify(&night).await, Err(Invalid::Altered)));
     // Others use what is there; one that has not seen the newer rows cannot tell.
     assert_eq!(user(&world, &night).await.as_deref(), Ok("token:night"));
