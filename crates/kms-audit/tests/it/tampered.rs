@@ -169,6 +169,24 @@ fn what_was_removed_is_named() {
     check("half of the last", torn, cut(end, end), None);
 }
 
+/// Of a server that was killed before the database heard of its last records: the next start did.
+#[test]
+fn what_was_cut_off_before_a_later_start_is_named() {
+    let mut world = World::new();
+    let log = world.start();
+    for _ in 0..5 {
+        append(&log, "Encrypt");
+    }
+    drop(log);
+    let log = world.start();
+    world.stop(&log);
+    assert_eq!(world.verify().unwrap().notes, [Note::LostTail { epoch: 1, after: 6 }]);
+    let path = world.paths().remove(0);
+    let kept: String = super::lines(&path).into_iter().take(4).collect();
+    std::fs::write(&path, kept).unwrap();
+    assert_eq!(world.verify().unwrap_err().what, What::CutOff { from: 5, to: 6 });
+}
+
 #[test]
 fn what_was_moved_or_put_in_is_named() {
     let lines = sound().lines();
