@@ -61,7 +61,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "db",
-        arguments: "postgres|mariadb [--port N] [--directory DIR]",
+        arguments: "postgres|mariadb|galera [--port N] [--directory DIR]",
         purpose: "run a database server to play with, until Ctrl-C; prints how to use it",
         run: db::task,
     },

@@ -4,37 +4,60 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use kms_testkit::database::{Instance, Kind};
+use kms_testkit::database::{Cluster, Instance, Kind};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Result, option};
 
-/// `kms-lab db postgres|mariadb [--port N] [--directory DIR]`.
+/// The least of which one can be lost.
+const NODES: usize = 3;
+
+/// `kms-lab db postgres|mariadb|galera [--port N] [--directory DIR]`; a cluster chooses its own places.
 pub(crate) fn task(arguments: &[String]) -> Result<bool> {
-    let (kind, variable) = match arguments.first().map(String::as_str) {
-        Some("postgres") => (Kind::Postgres, "KMS_POSTGRES_URL"),
-        Some("mariadb") => (Kind::MariaDb, "KMS_MYSQL_URL"),
-        _ => return Err("which one: postgres or mariadb".into()),
-    };
+    let (port, directory) = (option(arguments, "--port"), option(arguments, "--directory"));
+    match arguments.first().map(String::as_str) {
+        Some("postgres") => one(Kind::Postgres, "KMS_POSTGRES_URL", port, directory),
+        Some("mariadb") => one(Kind::MariaDb, "KMS_MYSQL_URL", port, directory),
+        Some("galera") if port.is_some() || directory.is_some() => {
+            Err("a cluster has several ports and directories, and chooses them itself".into())
+        }
+        Some("galera") => {
+            let cluster = Cluster::start(NODES);
+            serve("KMS_MYSQL_URL", &cluster.url(), cluster.nodes())?;
+            drop(cluster);
+            Ok(true)
+        }
+        _ => Err("which one: postgres, mariadb or galera".into()),
+    }
+}
+
+fn one(kind: Kind, variable: &str, port: Option<&str>, directory: Option<&str>) -> Result<bool> {
     // As operators run theirs: what is committed is on the disk.
     let mut builder = Instance::builder(kind).durable();
-    if let Some(port) = option(arguments, "--port") {
+    if let Some(port) = port {
         builder = builder.port(free(port)?);
     }
-    if let Some(directory) = option(arguments, "--directory") {
+    if let Some(directory) = directory {
         builder = builder.directory(empty(directory)?);
     }
     let instance = builder.start();
-    println!(
-        "\n{} is ready in {}. Start a server on it:\n\n    {variable}={} cargo run --release --features dev\n\n\
-         Ctrl-C ends it and removes all that it holds.",
-        kind.name(),
-        instance.directory().display(),
-        instance.url()
-    );
-    wait()?;
+    serve(variable, &instance.url(), std::slice::from_ref(&instance))?;
     drop(instance);
     Ok(true)
+}
+
+/// Says how to use it, and waits.
+fn serve(variable: &str, url: &str, instances: &[Instance]) -> Result<()> {
+    println!();
+    for instance in instances {
+        let kind = instance.kind().name();
+        println!("{kind} is ready in {}", instance.directory().display());
+    }
+    println!(
+        "\nStart a server on it:\n\n    {variable}={url} cargo run --release --features dev\n\n\
+         Ctrl-C ends it and removes all that it holds."
+    );
+    wait()
 }
 
 /// The port, on which nothing listens.

@@ -1,6 +1,7 @@
 //! A developer's database: it can be used as it says, and nothing of it is left behind.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use kms_testkit::database::{Kind, client};
@@ -17,7 +18,7 @@ fn ask(kind: Kind, url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap();
     assert_eq!(rest.split_once('@').unwrap().0, "kms:kms");
     let (host, database) = rest.split_once('@').unwrap().1.split_once('/').unwrap();
-    let (host, port) = host.split_once(':').unwrap();
+    let (host, port) = host.split(',').next_back().unwrap().split_once(':').unwrap();
     let mut command = Command::new(client(kind));
     if scheme == "postgresql" {
         command.args([url, "-XAtc", "SELECT 6 * 7"]);
@@ -37,24 +38,13 @@ fn a_database_runs_until_it_is_interrupted() {
         let home = tempfile::TempDir::new().unwrap();
         let directory = home.path().join("data");
         open_to_all(home.path());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kms-lab"))
-            .args(["db", word, "--directory"])
-            .arg(&directory)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.map(Result::unwrap).find(|line| line.contains("_URL=")).unwrap();
-        let (_, url) = line.split_once('=').unwrap();
-        let url = url.split(' ').next().unwrap();
-        assert!(directory.exists());
-        assert_eq!(ask(kind, url), "42");
+        let mut child = lab().args(["db", word, "--directory"]).arg(&directory).spawn().unwrap();
+        let (url, directories) = what_it_says(&mut child);
+        assert!(directories.iter().eq([&directory]));
+        assert_eq!(ask(kind, &url), "42");
         // Two cannot have one port.
         let port = url.rsplit_once(':').unwrap().1.split('/').next().unwrap();
-        let second = Command::new(env!("CARGO_BIN_EXE_kms-lab"))
-            .args(["db", word, "--port", port])
-            .output()
-            .unwrap();
+        let second = lab().args(["db", word, "--port", port]).output().unwrap();
         let said = String::from_utf8(second.stderr).unwrap();
         assert!(!second.status.success() && said.contains(&format!("port {port}")), "{said}");
         interrupt(&mut child);
@@ -62,8 +52,39 @@ fn a_database_runs_until_it_is_interrupted() {
     }
 }
 
+#[test]
+fn a_cluster_runs_until_it_is_interrupted() {
+    let mut child = lab().args(["db", "galera"]).spawn().unwrap();
+    let (url, directories) = what_it_says(&mut child);
+    assert_eq!((url.matches("127.0.0.1:").count(), directories.len()), (3, 3), "{url}");
+    assert_eq!(ask(Kind::MariaDb, &url), "42");
+    interrupt(&mut child);
+    assert!(directories.iter().all(|directory| !directory.exists()));
+}
+
+fn lab() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kms-lab"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The URL and the directories that are printed when it is ready.
+fn what_it_says(child: &mut Child) -> (String, Vec<PathBuf>) {
+    let mut directories = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap) {
+        if let Some((_, directory)) = line.split_once(" is ready in ") {
+            assert!(Path::new(directory).exists());
+            directories.push(directory.into());
+        }
+        if let Some((_, url)) = line.split_once("_URL=") {
+            return (url.split(' ').next().unwrap().to_owned(), directories);
+        }
+    }
+    panic!("no URL was printed")
+}
+
 /// The account of the database passes through to its own directory.
-fn open_to_all(path: &std::path::Path) {
+fn open_to_all(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -215,8 +215,7 @@ mod tests {
         let (mut driver, mut to_driver) = tokio::io::duplex(1 << 16);
         let (mut played, mut to_database) = tokio::io::duplex(1 << 16);
         let greeting = greeting([0, 0]);
-        let relay =
-            authenticate(&mut to_driver, &mut to_database, &greeting, channel, "a secret");
+        let relay = authenticate(&mut to_driver, &mut to_database, &greeting, channel, "a secret");
         let (relayed, ()) = tokio::join!(relay, database(&mut played));
         relayed.unwrap();
         hears(&mut driver).await
