@@ -169,8 +169,9 @@ impl ApiTokens {
         }
         let (id, text) = draw().map_err(TokenError::Random)?;
         let (name, hash) = (name.to_owned(), hash_of(text.expose()));
-        let (revoked, mac) = (None, Vec::new());
-        let token = ApiToken { id, name, user, hash, created: now, expires, revoked, mac };
+        let (revoked, mac, sealed_by) = (None, Vec::new(), self.vault.generation());
+        let token =
+            ApiToken { id, name, user, hash, created: now, expires, revoked, mac, sealed_by };
         self.change("token create", |rows| {
             let before = rows.iter().find(|row| row.name == token.name);
             if before.is_some_and(|row| row.revoked.is_none()) {
@@ -355,5 +356,6 @@ fn stranger(id: &str) -> ApiToken {
         expires: None,
         revoked: None,
         mac: vec![0; 32],
+        sealed_by: 0,
     }
 }

@@ -455,6 +455,7 @@ impl Service {
             expires: held.expires,
             note: held.note,
             mac: Vec::new(),
+            sealed_by: self.vault.generation(),
         };
         grant.mac = self.vault.grant_mac(&grant, epoch(record, user));
         grant
@@ -771,6 +772,7 @@ mod tests {
                 expires: None,
                 note: None,
                 mac: Vec::new(),
+                sealed_by: 1,
             };
             ids.iter().map(row).collect()
         };

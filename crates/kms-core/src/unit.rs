@@ -354,6 +354,8 @@ fn seal(vault: &Vault, draft: &Draft) -> Result<Option<Write>> {
         record: sealed_record,
         material_generation: generation,
         material,
+        shard: object.sealed().map_or(0, |cached| cached.row.shard),
+        sealed_by: vault.generation(),
     };
     Ok(Some(Write::Put { index: index::entries(&record), row, expected: draft.base }))
 }

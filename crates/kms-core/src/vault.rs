@@ -28,6 +28,7 @@ const USAGE_LENGTH: usize = 4 + 8 + 8;
 
 /// The keys that everything rests under, all derived from one data key.
 pub struct Vault {
+    generation: u32,
     record: SealKey,
     material: SealKey,
     usage: SealKey,
@@ -51,6 +52,7 @@ impl Vault {
             SealKey::new(&*key(label)?).map_err(Error::internal)
         };
         Ok(Self {
+            generation: 1,
             record: seal("record")?,
             material: seal("material")?,
             usage: seal("usage")?,
@@ -59,6 +61,11 @@ impl Vault {
             audit: MacKey::new(&*key("audit")?),
             audit_keys: seal("audit key")?,
         })
+    }
+
+    /// The generation of the data key that seals what is new.
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Seals a record as version `version` of object `id`.
@@ -298,6 +305,7 @@ mod tests {
             expires,
             note: note.map(str::to_owned),
             mac: Vec::new(),
+            sealed_by: 1,
         }
     }
 

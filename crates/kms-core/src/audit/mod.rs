@@ -166,7 +166,8 @@ impl Audit {
         let mut body = Vec::with_capacity(384);
         entry::write(&mut body, on.clock.now_ms(), decision.caller.into(), &decision.act, SUCCESS)
             .text(CHANGE, &name(epoch, number));
-        let change = AuditChange { server: on.chain.clone(), epoch, number, at, body, mac: vec![] };
+        let (server, sealed_by) = (on.chain.clone(), on.vault.generation());
+        let change = AuditChange { server, epoch, number, at, body, mac: vec![], sealed_by };
         unit.write(Write::Audit(AuditWrite::Change(signed(&on.vault, change))));
     }
 
@@ -365,6 +366,7 @@ impl On {
             seq: durable.seq,
             chain: durable.mac.to_vec(),
             mac: Vec::new(),
+            sealed_by: self.vault.generation(),
         };
         head.mac = self.vault.audit_head_mac(&head);
         writes.push(AuditWrite::Head(head));

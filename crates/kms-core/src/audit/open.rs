@@ -204,7 +204,9 @@ async fn open(
     let epoch = known.max(parts.last().map_or(0, |it| it.epoch)).saturating_add(1);
     let key = random::bytes().map_err(|cause| AuditError::Start(Error::internal(cause)))?;
     let first = previous.seq.saturating_add(1);
-    let mut row = AuditEpoch { server: chain.clone(), epoch, first, head, sealed: Vec::new() };
+    let (sealed_by, sealed) = (vault.generation(), Vec::new());
+    let name = chain.clone();
+    let mut row = AuditEpoch { server: name, epoch, first, head, sealed, sealed_by };
     row.sealed = vault.seal_audit_key(&row, &key).map_err(AuditError::Start)?;
     store.commit(Vec::new(), vec![Write::Audit(AuditWrite::Epoch(row))]).await?;
     let (sink, sync) = match &*place {
@@ -366,6 +368,7 @@ pub(crate) async fn beside(
     let mut body = Vec::new();
     entry::write(&mut body, clock.now_ms(), Who::default(), &act, SUCCESS)
         .text(CHANGE, &name(0, number));
-    let change = AuditChange { server, epoch: 0, number, at, body, mac: Vec::new() };
+    let (mac, sealed_by) = (Vec::new(), vault.generation());
+    let change = AuditChange { server, epoch: 0, number, at, body, mac, sealed_by };
     Ok(Write::Audit(AuditWrite::Change(signed(vault, change))))
 }
