@@ -360,7 +360,7 @@ fn duplicate(key: &str, created: &[(&str, &After<'_>)], rest: &Rest<'_>) -> Stop
     match (key, created) {
         ("objects_id", [(only, _)]) => exists(only),
         ("objects_id", _) => Stop::Unmet,
-        ("usage_pkey", _) => rest.counted.0.first().map_or(Stop::Unmet, |id| conflict(id)),
+        ("usage_pkey", _) => rest.counted.ids.first().map_or(Stop::Unmet, |id| conflict(id)),
         // Our own numbers are drawn once.
         (key, _) => Stop::Failed(Failure::Other(format!("a key is there already: {key}"))),
     }
@@ -377,8 +377,8 @@ struct Rest<'a> {
     absent: Vec<&'a str>,
     granted: Granted<'a>,
     withdrawn: (Vec<&'a str>, Vec<&'a str>),
-    counted: (Vec<&'a str>, Vec<&'a [u8]>, Vec<i64>),
-    recounted: (Vec<&'a str>, Vec<&'a [u8]>, Vec<i64>, Vec<&'a [u8]>),
+    counted: Counted<'a>,
+    recounted: Counted<'a>,
     recorded: Recorded<'a>,
 }
 
@@ -391,6 +391,15 @@ struct Granted<'a> {
     notes: Vec<Option<&'a str>>,
     macs: Vec<&'a [u8]>,
     sealed_by: Vec<i64>,
+}
+
+/// Usage, new or in the place of what is expected.
+#[derive(Default)]
+struct Counted<'a> {
+    ids: Vec<&'a str>,
+    sealed: Vec<&'a [u8]>,
+    sealed_by: Vec<i64>,
+    expected: Vec<&'a [u8]>,
 }
 
 #[derive(Default)]
@@ -451,15 +460,15 @@ impl<'a> Rest<'a> {
         for (id, usage) in &effect.usage {
             match usage.expected {
                 None => {
-                    self.counted.0.push(id);
-                    self.counted.1.push(usage.sealed);
-                    self.counted.2.push(usage.sealed_by.into());
+                    self.counted.ids.push(id);
+                    self.counted.sealed.push(usage.sealed);
+                    self.counted.sealed_by.push(usage.sealed_by.into());
                 }
                 Some(expected) => {
-                    self.recounted.0.push(id);
-                    self.recounted.1.push(usage.sealed);
-                    self.recounted.2.push(usage.sealed_by.into());
-                    self.recounted.3.push(expected);
+                    self.recounted.ids.push(id);
+                    self.recounted.sealed.push(usage.sealed);
+                    self.recounted.sealed_by.push(usage.sealed_by.into());
+                    self.recounted.expected.push(expected);
                 }
             }
         }
@@ -495,15 +504,15 @@ impl<'a> Rest<'a> {
             ],
             vec![Value::Texts(&self.withdrawn.0), Value::Texts(&self.withdrawn.1)],
             vec![
-                Value::Texts(&self.counted.0),
-                Value::Blobs(&self.counted.1),
-                Value::Ints(&self.counted.2),
+                Value::Texts(&self.counted.ids),
+                Value::Blobs(&self.counted.sealed),
+                Value::Ints(&self.counted.sealed_by),
             ],
             vec![
-                Value::Texts(&self.recounted.0),
-                Value::Blobs(&self.recounted.1),
-                Value::Ints(&self.recounted.2),
-                Value::Blobs(&self.recounted.3),
+                Value::Texts(&self.recounted.ids),
+                Value::Blobs(&self.recounted.sealed),
+                Value::Ints(&self.recounted.sealed_by),
+                Value::Blobs(&self.recounted.expected),
             ],
             vec![
                 Value::Texts(&recorded.servers),
