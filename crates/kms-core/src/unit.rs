@@ -345,14 +345,15 @@ fn seal(_vault: &Vault, keys: &Keys, draft: &Draft) -> Result<Option<Write>> {
         }
     };
     record.material_generation = generation.cast_signed();
-    let (row, index) = sealed_row(keys, id, version, &record, material)?;
+    let shard = object.sealed().map_or(0, |cached| cached.row.shard);
+    let (row, index) = sealed_row(keys, (id, shard), version, &record, material)?;
     Ok(Some(Write::Put { index, row, expected: draft.base }))
 }
 
 /// The row of an object, whose record names the sealed material, with its index entries.
 pub(crate) fn sealed_row(
     keys: &Keys,
-    id: &str,
+    (id, shard): (&str, u8),
     version: u64,
     record: &StoredRecord,
     material: Option<Vec<u8>>,
@@ -374,6 +375,8 @@ pub(crate) fn sealed_row(
         record: sealed_record,
         material_generation: record.material_generation.cast_unsigned(),
         material,
+        shard,
+        sealed_by: keys.generation(),
     };
     Ok((row, index::entries(record)))
 }

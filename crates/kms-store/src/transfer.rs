@@ -5,7 +5,7 @@
 use crate::backend;
 use crate::cache::Cache;
 use crate::commit::Commit;
-use crate::record::{ApiToken, Grant, Row, Write};
+use crate::record::{ApiToken, Grant, Row, Usage, Write};
 use crate::{Error, Store, beside};
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ pub(crate) const PAGE_GRANTS: usize = 4096;
 pub struct Stored {
     /// The object.
     pub row: Row,
-    /// Its sealed counters.
-    pub usage: Option<Vec<u8>>,
+    /// Its counters.
+    pub usage: Option<Usage>,
     /// What is granted on it, by user.
     pub grants: Vec<Grant>,
 }

@@ -152,6 +152,7 @@ pub async fn import_archive(
         writes: Vec::new(),
         bytes: 0,
         grantor: None,
+        shard: 0,
         tokens: Vec::new(),
     };
     while let Some(frame) = walk.frame()? {
@@ -186,6 +187,8 @@ struct Taking<'a> {
     bytes: usize,
     /// The object on which the next grants are.
     grantor: Option<(String, StoredRecord)>,
+    /// In which sum the next object is counted: all of them get their share.
+    shard: u8,
     tokens: Vec<ApiToken>,
 }
 
@@ -209,14 +212,16 @@ impl Taking<'_> {
             }
             None => None,
         };
-        let row = unit::sealed_row(&self.keys, id, object.version, &record, material);
+        let row = unit::sealed_row(&self.keys, (id, self.shard), object.version, &record, material);
         let (row, index) = row.map_err(ArchiveError::Failed)?;
+        self.shard = self.shard.wrapping_add(1);
         self.bytes = self.bytes.saturating_add(row.record.len());
         self.bytes = self.bytes.saturating_add(row.material.as_ref().map_or(0, Vec::len));
         self.writes.push(Write::Put { row, index, expected: None });
         if let Some(counters) = &object.counters {
             let sealed = self.keys.seal_usage(id, counters).map_err(ArchiveError::Failed)?;
-            self.writes.push(Write::PutUsage { id: id.to_owned(), sealed, expected: None });
+            let (id, sealed_by) = (id.to_owned(), self.keys.generation());
+            self.writes.push(Write::PutUsage { id, sealed, sealed_by, expected: None });
         }
         self.grantor = (object.grants > 0).then(|| (id.to_owned(), record));
         Ok(())
@@ -234,6 +239,7 @@ impl Taking<'_> {
                 expires: it.expires,
                 note: it.note.map(str::to_owned),
                 mac: Vec::new(),
+                sealed_by: self.keys.generation(),
             };
             grant.mac = self.keys.grant_mac(&grant, grant::epoch(record, it.user));
             self.writes.push(Write::PutGrant(grant));
@@ -260,6 +266,7 @@ impl Taking<'_> {
             expires: it.expires,
             revoked: it.revoked,
             mac: Vec::new(),
+            sealed_by: 0,
         }));
     }
 

@@ -15,7 +15,7 @@ use crate::Error;
 use crate::backend::dialect::{Dialect, Sql};
 use crate::backend::statement::Statement;
 use crate::backend::{self, Answer};
-use crate::record::{ApiToken, Grant};
+use crate::record::{ApiToken, Grant, Usage};
 use crate::transfer::{PAGE_BYTES, PAGE_GRANTS, PAGE_ROWS, Stored};
 
 /// The most identifiers of a page.
@@ -88,7 +88,13 @@ impl<'a> Snapshot<'a> {
         for row in &rows {
             let found = read::object(row, row.text(column::MORE)?)?;
             places.push(found.seq);
-            let usage = row.maybe_bytes(column::MORE + 1)?.map(<[u8]>::to_vec);
+            let usage = match row.maybe_bytes(column::MORE + 1)? {
+                Some(sealed) => Some(Usage {
+                    sealed: sealed.to_vec(),
+                    sealed_by: read::number(row, column::MORE + 2)?,
+                }),
+                None => None,
+            };
             page.push(Stored { row: found.row, usage, grants: Vec::new() });
         }
         drop(rows);

@@ -17,7 +17,7 @@ use crate::backend;
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::migrate::{self, Kind, Migration, Mismatch};
-use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
+use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search, Usage};
 use crate::transfer::Known;
 use crate::{Config, Error, Location, OpenError};
 
@@ -248,7 +248,7 @@ impl Backend for Sqlite {
         }))
     }
 
-    fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+    fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Usage>> {
         self.read(move |connection| read::usage(connection, id))
     }
 

@@ -9,7 +9,7 @@ use super::convert::{self, columns, error};
 use super::read;
 use crate::Error;
 use crate::backend::{self, Answer};
-use crate::record::{ApiToken, Grant};
+use crate::record::{ApiToken, Grant, Usage};
 use crate::transfer::{PAGE_BYTES, PAGE_GRANTS, PAGE_ROWS, Stored};
 
 /// The most identifiers of a page.
@@ -99,7 +99,7 @@ impl Reader {
         const SQL: &str = concat!(
             "SELECT ",
             columns!(),
-            ", u.sealed FROM objects o LEFT JOIN usage u ON u.id = o.id \
+            ", u.sealed, u.sealed_by FROM objects o LEFT JOIN usage u ON u.id = o.id \
              WHERE o.seq > ?1 ORDER BY o.seq LIMIT ?2"
         );
         let limit = i64::try_from(PAGE_ROWS).unwrap_or(i64::MAX);
@@ -110,7 +110,13 @@ impl Reader {
         while bytes < PAGE_BYTES && granted < PAGE_GRANTS {
             let Some(row) = rows.next().map_err(error)? else { break };
             self.seq = convert::get(row, convert::column::SEQ)?;
-            let usage = convert::get(row, convert::column::MATERIAL + 1)?;
+            let usage = match convert::get(row, convert::column::MATERIAL + 1)? {
+                Some(sealed) => {
+                    let sealed_by = convert::get(row, convert::column::MATERIAL + 2)?;
+                    Some(Usage { sealed, sealed_by })
+                }
+                None => None,
+            };
             let row = convert::row(row)?;
             let grants: Vec<Grant> = read::grants(&self.connection, &row.id)?;
             bytes += row.record.len() + row.material.as_ref().map_or(0, Vec::len);
