@@ -11,7 +11,7 @@ mod calendar;
 mod case;
 mod check;
 mod conformance;
-mod crash;
+mod faults;
 mod people;
 #[path = "../../../fuzz/src/lib.rs"]
 #[expect(
@@ -37,7 +37,7 @@ type Task = fn(&[String]) -> Result<bool>;
 const TASKS: &[(&str, Task)] = &[
     ("browser", people::browser),
     ("conformance", conformance::task),
-    ("crash", crash::task),
+    ("faults", faults::task),
     ("fuzz-smoke", smoke::task),
     ("issuer", people::issuer),
     ("provider", people::provider),
