@@ -80,6 +80,14 @@ fn server_killed(program: &Path, backend: Backend, rounds: u32) -> Result<Seen> 
     finish(stage, seen)
 }
 
+/// How long a database is down: longer than callers are let wait, and shorter.
+const DOWN: [Duration; 4] = [
+    Duration::from_millis(3500),
+    Duration::from_millis(500),
+    Duration::from_millis(1500),
+    Duration::from_millis(6000),
+];
+
 /// `kill -9` of the database, and its restart on the same port.
 fn database_killed(program: &Path, backend: Backend, rounds: u32) -> Result<Seen> {
     let mut stage = stage(program, backend, |it| it);
@@ -89,7 +97,7 @@ fn database_killed(program: &Path, backend: Backend, rounds: u32) -> Result<Seen
         let verdict = stage.round(|stage, _| {
             let from = Instant::now();
             stage.database()?.kill();
-            wait(Duration::from_millis(u64::from(500 + (round % 4) * 1000)));
+            wait(DOWN.get(usize::try_from(round)? % DOWN.len()).copied().unwrap_or_default());
             stage.database()?.resume();
             Ok(Trouble { reach: Reach::All, from, until: Instant::now() })
         })?;
@@ -104,7 +112,7 @@ type Order = fn(&Proxy);
 /// The network cut, swallowing, and slow.
 fn network(program: &Path, backend: Backend, rounds: u32) -> Result<Seen> {
     const TROUBLES: [(&str, Order, Duration, Reach); 3] = [
-        ("network cut", Proxy::unplug, Duration::from_millis(1500), Reach::All),
+        ("network cut", Proxy::unplug, Duration::from_millis(3500), Reach::All),
         ("network swallows", |it| it.hold(true), Duration::from_secs(4), Reach::All),
         (
             "network slow (40 ms more each way)",
@@ -261,22 +269,46 @@ fn standby_promoted(program: &Path, backend: Backend, rounds: u32) -> Result<See
     for _ in 0..rounds {
         let primary = Instance::start(kms_testkit::database::Kind::Postgres);
         let standby = primary.standby();
-        let both = format!("{},{}", primary.address(), standby.address());
-        let url = primary.url().replace(&primary.address().to_string(), &both);
-        let mut stage = Stage::new(program.to_owned(), backend, Some(url));
+        let mut stage = Stage::new(program.to_owned(), backend, Some(url_of(&primary, &standby)));
         stage.instance = Some(standby);
         stage.servers = vec![stage.builder().start(), stage.builder().start()];
-        let verdict = stage.round(|stage, _| {
-            let from = Instant::now();
-            primary.kill();
-            wait(Duration::from_millis(700));
-            stage.database()?.promote();
-            Ok(Trouble { reach: Reach::All, from, until: Instant::now() })
-        })?;
+        let verdict = stage.round(|stage, _| take_over(&primary, stage.database()?))?;
         seen.push(("standby promoted", verdict));
         seen = finish(stage, seen)?;
     }
     Ok(seen)
+}
+
+fn url_of(primary: &Instance, standby: &Instance) -> String {
+    let both = format!("{},{}", primary.address(), standby.address());
+    primary.url().replace(&primary.address().to_string(), &both)
+}
+
+fn take_over(primary: &Instance, standby: &Instance) -> Result<Trouble> {
+    let from = Instant::now();
+    primary.kill();
+    wait(Duration::from_millis(700));
+    standby.promote();
+    Ok(Trouble { reach: Reach::All, from, until: Instant::now() })
+}
+
+/// The same with a standby that nobody waits for, and that has fallen behind: answers are lost, and
+/// a judge who does not see it is no judge.
+#[cfg(test)]
+pub(super) fn trailing_standby_promoted(program: &Path) -> Result<(Verdict, String)> {
+    let primary = Instance::start(kms_testkit::database::Kind::Postgres);
+    let standby = primary.trailing_standby();
+    let url = url_of(&primary, &standby);
+    let mut stage = Stage::new(program.to_owned(), Backend::Postgres, Some(url));
+    stage.servers = vec![stage.builder().start()];
+    let verdict = stage.round(|_, _| {
+        standby.sql_in("postgres", "ALTER SYSTEM SET primary_conninfo = ''");
+        standby.sql_in("postgres", "SELECT pg_reload_conf()");
+        wait(Duration::from_millis(500));
+        take_over(&primary, &standby)
+    })?;
+    let log = stage.servers.first().map(|server| server.log()).unwrap_or_default();
+    Ok((verdict, log))
 }
 
 /// A node of three is killed, and comes back, under three servers that each begin with another.

@@ -98,6 +98,7 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    /// Whether all is as it should be.
     pub(super) fn is_good(&self) -> bool {
         let Findings { lost, half } = &self.findings;
         lost.is_empty() && half.is_empty() && self.faults.is_empty()

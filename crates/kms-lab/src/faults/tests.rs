@@ -5,16 +5,27 @@ use std::path::PathBuf;
 use super::stage::Backend;
 use super::{SCENES, play};
 
-fn check(name: &str, backend: Backend, rounds: u32) {
+/// The program beside this one.
+fn server() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let server: PathBuf = test.parent().unwrap().parent().unwrap().join("kms-server");
+    test.parent().unwrap().parent().unwrap().join("kms-server")
+}
+
+fn check(name: &str, backend: Backend, rounds: u32) {
     let scene = SCENES.iter().find(|scene| scene.name == name).unwrap();
-    let seen = play(scene, &server, backend, rounds).unwrap();
+    let seen = play(scene, &server(), backend, rounds).unwrap();
     for (what, verdict) in &seen {
         assert!(verdict.is_good(), "{what}: {verdict:#?}");
     }
     // A run that changed nothing proves nothing.
     assert!(seen.iter().any(|(_, verdict)| verdict.done > 0));
+}
+
+#[test]
+fn what_a_standby_loses_that_nobody_waits_for_is_seen_and_warned_about() {
+    let (verdict, log) = super::scenes::trailing_standby_promoted(&server()).unwrap();
+    assert!(!verdict.findings.lost.is_empty(), "{verdict:#?}");
+    assert!(log.contains("a failover may take back the last answers"), "{log}");
 }
 
 macro_rules! each {
