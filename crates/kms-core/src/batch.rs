@@ -12,7 +12,7 @@ use kmip::wire::{Bytes, DateTime};
 use kms_audit::Ticket;
 
 use crate::Service;
-use crate::audit::{Act, Decision};
+use crate::audit::{Act, Decision, REQUEST};
 use crate::context::{Context, Placeholders, operation_name};
 use crate::error::{Again, Error, Result};
 use crate::operation;
@@ -174,7 +174,8 @@ impl Service {
             }
             Err(error) => {
                 let mut answers = Answers::new(1);
-                answers.push((None, None), Decided::unrecorded(error));
+                let call = Call { caller, version };
+                answers.push((None, None), self.refused(call, None, error));
                 answers
             }
         };
@@ -281,7 +282,7 @@ impl Service {
         if let Err(closed) = self.audit.ready() {
             return Decided::unrecorded(closed);
         }
-        let operation = operation.map_or("", operation_name);
+        let operation = operation.map_or(REQUEST, operation_name);
         let deed = Deed { operation, objects: Vec::new() };
         self.used(call, &deed, Err(error))
     }
@@ -411,6 +412,8 @@ impl Service {
         let mut room = Room::new(self.policy.answers_max, items.len());
         let mut deeds = Vec::with_capacity(items.len());
         for item in items {
+            // What was granted, and what an object is, may have changed since the item before.
+            unit.ask_again();
             let (operation, id) = (item.operation, item.id.clone());
             let named = (Some(operation), id);
             let request = room.next(item).await.and_then(undoable);

@@ -11,6 +11,8 @@ mod calendar;
 mod case;
 mod check;
 mod conformance;
+mod db;
+mod edgelessdb;
 mod faults;
 mod people;
 #[path = "../../../fuzz/src/lib.rs"]
@@ -37,6 +39,8 @@ type Task = fn(&[String]) -> Result<bool>;
 const TASKS: &[(&str, Task)] = &[
     ("browser", people::browser),
     ("conformance", conformance::task),
+    ("db", db::task),
+    ("edgelessdb", edgelessdb::task),
     ("faults", faults::task),
     ("fuzz-smoke", smoke::task),
     ("issuer", people::issuer),

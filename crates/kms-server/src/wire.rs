@@ -16,7 +16,9 @@ use kmip::message::{self, BareError, Credential, RequestMessage, ResponseMessage
 use kmip::operation::Request;
 use kmip::{Version, tag};
 use kms_auth::{Kind, Offered, Refusal};
-use kms_core::{Again, Caller, Error, Executed, Principal, RequestId};
+use kms_core::{
+    Act, Again, Caller, Error, Executed, Principal, REQUEST, RequestId, operation_name,
+};
 use ttlv::around::{self, Gap, Long};
 use ttlv::{Encoding, Item, Spelling, TagNames, Unknown};
 
@@ -221,7 +223,20 @@ impl Answer {
 enum Reading {
     Operation(Request),
     Message(RequestMessage),
-    Refused(Answer),
+    Refused(Unread),
+}
+
+/// The answer to a request that could not be read, and what its record says.
+struct Unread {
+    answer: Answer,
+    operation: &'static str,
+    reason: ResultReason,
+}
+
+impl Unread {
+    fn new(answer: Answer, reason: ResultReason) -> Self {
+        Self { answer, operation: REQUEST, reason }
+    }
 }
 
 /// Answers a request.
@@ -251,16 +266,25 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
         Ok(principal) => principal,
         Err(refusal) => {
             record_refused(app, peer, request, &refusal).await;
-            return turn_away(app, entrance, encoding, &reading, &refusal);
+            return turn_away(app, entrance, encoding, Some(&reading), &refusal);
         }
     };
     let caller = Caller { principal: &principal, peer, request };
     match reading {
         Reading::Operation(request) => perform(app, caller, request, started).await,
         Reading::Message(request) => execute(app, caller, encoding, request, started).await,
-        Reading::Refused(answer) => {
+        Reading::Refused(Unread { answer, operation, reason }) => {
             app.metrics.operation(None, false);
-            answer
+            let act = Act { operation, ..Act::default() };
+            match app.service.record_unread(caller, act, reason).await {
+                Ok(()) => answer,
+                Err(error) if entrance == Entrance::Operation => Answer::operation_error(&error),
+                Err(error) => {
+                    let again = error.again == Again::Yes;
+                    let answer = refuse(app, encoding, Version::NEWEST, error);
+                    Answer { blame: Blame::Server, again, ..answer }
+                }
+            }
         }
     }
 }
@@ -290,8 +314,7 @@ pub(crate) fn unread(
     encoding: Encoding,
     refusal: &Refusal,
 ) -> Answer {
-    let nothing = Reading::Refused(Answer::unauthenticated(refusal));
-    turn_away(app, entrance, encoding, &nothing, refusal)
+    turn_away(app, entrance, encoding, None, refusal)
 }
 
 /// The answer to somebody who is not let in. Who sent a whole message reads nothing but messages,
@@ -300,11 +323,11 @@ fn turn_away(
     app: &App,
     entrance: Entrance,
     encoding: Encoding,
-    reading: &Reading,
+    reading: Option<&Reading>,
     refusal: &Refusal,
 ) -> Answer {
     let version = match (reading, entrance) {
-        (Reading::Message(request), _) => request.header.version(),
+        (Some(Reading::Message(request)), _) => request.header.version(),
         (_, Entrance::Message) => Version::NEWEST,
         (_, Entrance::Operation) => return Answer::unauthenticated(refusal),
     };
@@ -516,7 +539,10 @@ fn read(app: &App, entrance: Entrance, encoding: Encoding, question: Question) -
     };
     let item = match decoded {
         Ok(item) => item,
-        Err(error) => return Reading::Refused(undecodable(app, entrance, encoding, &error)),
+        Err(error) => {
+            let answer = undecodable(app, entrance, encoding, &error);
+            return Reading::Refused(Unread::new(answer, ResultReason::InvalidMessage));
+        }
     };
     if item.tag == tag::RequestMessage {
         return read_message(app, encoding, item);
@@ -525,7 +551,8 @@ fn read(app: &App, entrance: Entrance, encoding: Encoding, question: Question) -
         Entrance::Operation => read_operation(item),
         Entrance::Message => {
             let text = "this route takes a RequestMessage; bare operations go to /kmip/2_1";
-            Reading::Refused(refuse(app, encoding, Version::NEWEST, invalid_message(text)))
+            let answer = refuse(app, encoding, Version::NEWEST, invalid_message(text));
+            Reading::Refused(Unread::new(answer, ResultReason::InvalidMessage))
         }
     }
 }
@@ -536,7 +563,8 @@ fn read_message(app: &App, encoding: Encoding, item: Item<'_>) -> Reading {
         Err(error) => {
             let version = error.version.unwrap_or(Version::NEWEST);
             let error = Error::new(error.reason(), error.to_string());
-            Reading::Refused(refuse(app, encoding, version, error))
+            let reason = error.reason;
+            Reading::Refused(Unread::new(refuse(app, encoding, version, error), reason))
         }
     }
 }
@@ -547,9 +575,14 @@ fn read_operation(item: Item<'_>) -> Reading {
     Reading::Refused(match (message::read_bare(item), operation) {
         (Ok(request), _) => return Reading::Operation(request),
         (Err(BareError::Payload(error)), Some(operation)) => {
-            Answer::operation_error(&kms_core::unreadable(operation, &error))
+            let error = kms_core::unreadable(operation, &error);
+            let answer = Answer::operation_error(&error);
+            Unread { answer, operation: operation_name(operation), reason: error.reason }
         }
-        (Err(_), _) => unknown_operation(name.unwrap_or("unnamed")),
+        (Err(_), _) => {
+            let answer = unknown_operation(name.unwrap_or("unnamed"));
+            Unread::new(answer, ResultReason::OperationNotSupported)
+        }
     })
 }
 

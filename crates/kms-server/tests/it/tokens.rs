@@ -395,7 +395,10 @@ fn another_claim_and_programs_by_option() {
         .start();
     let token = issuer.token_with(ALICE, json!({ "https://example.com/email": BOB }));
     is_user(&server, &token, BOB);
-    is_user(&server, &issuer.token(ALICE), "client:test-client");
+    let program = issuer.token_with(ALICE, json!({ "sub": "test-client" }));
+    is_user(&server, &program, "client:test-client");
+    // A user of that program, who has no address.
+    is_refused(&server, &issuer.token(ALICE), "it is a user's");
 }
 
 #[test]
