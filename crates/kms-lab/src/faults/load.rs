@@ -186,11 +186,11 @@ impl Caller<'_> {
         let path = format!("/accesses/{}", id(number));
         let outcome = self.ask("POST", &path, grant);
         self.note(number, |thing| thing.shared = after(&outcome, thing.shared, Expected::Yes));
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             let outcome = self.ask("DELETE", &path, grant);
             self.note(number, |thing| thing.shared = after(&outcome, thing.shared, Expected::No));
         }
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             let outcome = self.ask("POST", "/kmip/2_1", &about("Destroy", &id(number)));
             let now = |before| after(&outcome, before, Expected::Yes);
             self.note(number, |thing| thing.destroyed = now(thing.destroyed));

@@ -29,8 +29,8 @@ pub(super) fn things(server: &Server, journal: &Journal) -> Findings {
     let mut look = Look { connection: server.connect(), findings: Findings::default() };
     for (number, thing) in &journal.things {
         match thing.kind {
-            Kind::Key => look.key(*number, thing),
-            Kind::Batch | Kind::Pair => look.both(*number, thing),
+            Kind::Key => look.key(*number, *thing),
+            Kind::Batch | Kind::Pair => look.both(*number, *thing),
         }
     }
     look.findings
@@ -42,7 +42,7 @@ struct Look {
 }
 
 impl Look {
-    fn key(&mut self, number: u64, thing: &Thing) {
+    fn key(&mut self, number: u64, thing: Thing) {
         let id = id(number);
         let attributes = self.operation(&about("GetAttributes", &id));
         match (&attributes, thing.there) {
@@ -71,7 +71,7 @@ impl Look {
         }
     }
 
-    fn both(&mut self, number: u64, thing: &Thing) {
+    fn both(&mut self, number: u64, thing: Thing) {
         let name = name(number);
         let found = self.operation(&locate(&name)).unwrap_or_default();
         let found = identifiers(&found);
