@@ -13,6 +13,9 @@ use kms_testkit::server::pause;
 const TRY_AGAIN: &str = "nothing was changed; try again";
 const LOOK_FIRST: &str = "it may have been done; look before you send it again";
 
+/// How long a caller thinks before it wants something new. What is done has to be looked at.
+const THINKS: Duration = Duration::from_millis(10);
+
 /// What an object is, or its half.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Kind {
@@ -139,6 +142,7 @@ impl Target {
 pub(super) fn write(target: &Target, writer: usize) {
     let mut caller = Caller { target, turn: writer, connection: None };
     while !target.is_over() {
+        std::thread::sleep(THINKS);
         let number = target.numbers.fetch_add(1, Ordering::Relaxed);
         match number % 4 {
             0 => caller.make(number, Kind::Batch),

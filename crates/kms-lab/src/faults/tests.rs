@@ -49,9 +49,9 @@ macro_rules! each {
 }
 
 each! {
-    the_server_is_killed_over_sqlite "server" Sqlite 3;
-    the_server_is_killed_over_postgres "server" Postgres 2;
-    the_server_is_killed_over_mariadb "server" MariaDb 2;
+    the_server_is_killed_over_sqlite "server" Sqlite 2;
+    the_server_is_killed_over_postgres "server" Postgres 1;
+    the_server_is_killed_over_mariadb "server" MariaDb 1;
     postgres_is_killed "database" Postgres 1;
     mariadb_is_killed "database" MariaDb 1;
     the_network_to_postgres_fails "network" Postgres 1;
