@@ -12,7 +12,8 @@ use kms_testkit::server::{Server, pause};
 use super::load::{Expected, Journal, Kind, Thing, about, id, locate, name};
 use crate::Result;
 
-/// How long the record of a change may take from its transaction to the log's file.
+/// How long the record of a change may take from its transaction to the log's file, and an answer where
+/// all should be well again.
 const CARRIED: Duration = Duration::from_secs(10);
 
 /// What is not as it was answered.
@@ -90,8 +91,15 @@ impl Look {
 
     /// The answer's text, if the operation succeeds.
     fn operation(&mut self, body: &str) -> Option<String> {
-        let answer = self.connection.post("/kmip/2_1", "application/json", body.as_bytes());
-        (answer.status == 200).then(|| answer.text())
+        // That there is no answer now says nothing of what is there.
+        let until = Instant::now() + CARRIED;
+        loop {
+            let answer = self.connection.post("/kmip/2_1", "application/json", body.as_bytes());
+            if answer.status != 503 || Instant::now() >= until {
+                return (answer.status == 200).then(|| answer.text());
+            }
+            pause();
+        }
     }
 
     fn lost(&mut self, what: String) {
