@@ -12,7 +12,7 @@ use kms_crypto::kdf;
 use kms_crypto::mac::{self, MacKey};
 use kms_crypto::seal::SealKey;
 use kms_crypto::secret::{self, Secret};
-use kms_store::{ApiToken, AuditChange, AuditEpoch, AuditHead, Grant, Row};
+use kms_store::{ApiToken, AuditChange, AuditEpoch, AuditHead, Grant, KeptAnswer, Row};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -23,6 +23,8 @@ pub(crate) const GRANT_BUCKETS: u8 = 64;
 
 /// The size of the tag that ends sealed bytes.
 const TAG_LENGTH: usize = 16;
+/// The generation of the data key.
+const GENERATION: u32 = 1;
 /// The length of the counters of a key.
 const USAGE_LENGTH: usize = 4 + 8 + 8;
 
@@ -35,6 +37,7 @@ pub struct Vault {
     api_tokens: Secret,
     audit: MacKey,
     audit_keys: SealKey,
+    answers: SealKey,
 }
 
 impl Vault {
@@ -58,6 +61,7 @@ impl Vault {
             api_tokens: Secret::new(key("api token")?.to_vec()),
             audit: MacKey::new(&*key("audit")?),
             audit_keys: seal("audit key")?,
+            answers: seal("answer")?,
         })
     }
 
@@ -194,6 +198,32 @@ impl Vault {
         key.expose().try_into().ok().map(Zeroizing::new)
     }
 
+    /// Seals what is kept of a request, bound to all other columns.
+    pub(crate) fn seal_answer(
+        &self,
+        id: [u8; 32],
+        place: u32,
+        at: i64,
+        plain: &[u8],
+    ) -> Result<KeptAnswer> {
+        let answer = KeptAnswer { id, place, at, sealed_by: GENERATION, sealed: Vec::new() };
+        let sealed = self.answers.seal(&bind_answer(&answer), plain).map_err(Error::internal)?;
+        Ok(KeptAnswer { sealed, ..answer })
+    }
+
+    /// Opens what is kept of a request, and refuses what was altered, moved or swapped.
+    pub(crate) fn open_answer(&self, answer: &KeptAnswer) -> Result<Secret> {
+        self.answers.open(&bind_answer(answer), &answer.sealed).map_err(|cause| {
+            tracing::error!("an answer that was kept for an Idempotency Key was altered; refused");
+            Error::new(
+                kmip::enumerations::ResultReason::GeneralFailure,
+                "the answer that is kept for this Idempotency Key was altered and is refused; tell \
+                 the operator",
+            )
+            .because(cause)
+        })
+    }
+
     /// The MAC of a grant: over all its columns, and over its bucket's epoch.
     pub(crate) fn grant_mac(&self, grant: &Grant, epoch: u32) -> Vec<u8> {
         let Grant { id, user, permissions, expires, note, .. } = grant;
@@ -270,6 +300,17 @@ fn bind_epoch(row: &AuditEpoch) -> Vec<u8> {
     for number in [epoch, first, head] {
         bound.extend_from_slice(&number.to_be_bytes());
     }
+    bound
+}
+
+fn bind_answer(answer: &KeptAnswer) -> Vec<u8> {
+    let KeptAnswer { id, place, at, sealed_by, sealed: _ } = answer;
+    let mut bound = Vec::with_capacity(64);
+    bound.push(b'I');
+    push(&mut bound, id);
+    bound.extend_from_slice(&place.to_be_bytes());
+    bound.extend_from_slice(&at.to_be_bytes());
+    bound.extend_from_slice(&sealed_by.to_be_bytes());
     bound
 }
 

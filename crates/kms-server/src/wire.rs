@@ -16,7 +16,7 @@ use kmip::message::{self, BareError, Credential, RequestMessage, ResponseMessage
 use kmip::operation::Request;
 use kmip::{Version, tag};
 use kms_auth::{Kind, Offered, Refusal};
-use kms_core::{Caller, Error, Executed, Principal, RequestId};
+use kms_core::{Caller, Error, Executed, IdempotencyKey, Principal, RequestId};
 use ttlv::around::{self, Gap, Long};
 use ttlv::{Encoding, Item, Spelling, TagNames, Unknown};
 
@@ -39,6 +39,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) offered: Offered<'a>,
     pub(crate) decided: Decided<'a>,
     pub(crate) request: RequestId<'a>,
+    /// What the caller calls it, or why it cannot be called that.
+    pub(crate) key: Result<Option<IdempotencyKey<'a>>, Error>,
 }
 
 /// Who is calling, or why nobody is let in.
@@ -221,7 +223,7 @@ enum Reading {
 
 /// Answers a request.
 pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Question) -> Answer {
-    let Arrival { entrance, encoding, offered, decided, request } = arrival;
+    let Arrival { entrance, encoding, offered, decided, request, key } = arrival;
     let started = Instant::now();
     let reading = if question.takes_long() {
         let owned = Arc::clone(app);
@@ -249,7 +251,17 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
             return turn_away(app, entrance, encoding, &reading, &refusal);
         }
     };
-    let caller = Caller { principal: &principal, peer, request };
+    let key = match (key, &reading) {
+        (Ok(key), _) => key,
+        (Err(error), Reading::Message(message)) => {
+            return refuse(app, encoding, message.header.version(), error);
+        }
+        (Err(error), _) if entrance == Entrance::Message => {
+            return refuse(app, encoding, Version::NEWEST, error);
+        }
+        (Err(error), _) => return Answer::operation_error(&error),
+    };
+    let caller = Caller { principal: &principal, peer, request, correlation: None, key };
     match reading {
         Reading::Operation(request) => perform(app, caller, request, started).await,
         Reading::Message(request) => execute(app, caller, encoding, request, started).await,

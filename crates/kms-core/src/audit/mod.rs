@@ -26,7 +26,7 @@ use crate::unit::{Unit, from_store};
 use crate::vault::Vault;
 
 pub use entry::Act;
-pub(crate) use entry::UNDONE;
+pub(crate) use entry::{REPEATED, UNDONE};
 use entry::{SUCCESS, Who};
 use open::BESIDE;
 pub(crate) use open::beside;
@@ -145,6 +145,11 @@ impl Audit {
         self.append(decision.caller.into(), &decision.act, UNDONE)
     }
 
+    /// The same for what was done before, and is answered as then.
+    pub(crate) fn repeated(&self, decision: Decision<'_>) -> Option<Ticket> {
+        self.append(decision.caller.into(), &decision.act, REPEATED)
+    }
+
     fn append(&self, who: Who<'_>, act: &Act<'_>, result: &str) -> Option<Ticket> {
         let on = self.0.as_deref()?;
         let append = |out: &mut Vec<u8>| {
@@ -230,7 +235,7 @@ impl Service {
         if self.audit.ready().is_err() || !on.may_record_refused() {
             return;
         }
-        let who = Who { principal: None, peer, request };
+        let who = Who { peer, request, ..Who::default() };
         let act = Act { operation: AUTHENTICATE, detail: Some(why), ..Act::default() };
         let ticket = self.audit.append(who, &act, NOT_AUTHENTICATED);
         if let Err(error) = self.audit.settle(ticket).await {

@@ -151,7 +151,10 @@ pub(super) fn principal(call: &Call) -> Result<&Principal, Answer> {
 /// The caller, with where the request comes from.
 pub(super) fn caller(call: &Call) -> Result<Caller<'_>, Answer> {
     let principal = principal(call)?;
-    Ok(Caller { principal, peer: Some(call.peer), request: call.ident.id() })
+    let key = super::idempotency_key(&call.headers);
+    let key = key.map_err(|error| Answer::resource_error(&error))?;
+    let (peer, request) = (Some(call.peer), call.ident.id());
+    Ok(Caller { principal, peer, request, correlation: None, key })
 }
 
 async fn listed(call: &Call, spell: fn(Permission) -> &'static str) -> Result<Answer, Answer> {

@@ -16,7 +16,7 @@ use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::migrate::{self, Kind, Migration, Mismatch};
-use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
+use crate::record::{ApiToken, Cached, Grant, KeptAnswer, KeyringRow, Search};
 use crate::{Config, Error, Location, OpenError};
 
 mod apply;
@@ -253,6 +253,18 @@ impl Backend for Sqlite {
 
     fn api_tokens(&self) -> Answer<'_, (Vec<ApiToken>, u64)> {
         self.read(read::api_tokens)
+    }
+
+    fn answers<'a>(&'a self, id: &'a [u8; 32]) -> Answer<'a, Vec<KeptAnswer>> {
+        self.read(move |connection| read::answers(connection, id))
+    }
+
+    fn oldest_answers(&self, until: i64, limit: usize) -> Answer<'_, Vec<i64>> {
+        self.read(move |connection| read::oldest_answers(connection, until, limit))
+    }
+
+    fn answers_sealed_before(&self, generation: u32, limit: usize) -> Answer<'_, Vec<KeptAnswer>> {
+        self.read(move |connection| read::answers_sealed_before(connection, generation, limit))
     }
 
     fn audit_changes<'a>(
