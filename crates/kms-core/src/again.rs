@@ -12,9 +12,9 @@ use kms_crypto::hash::{Hash, Hasher};
 use kms_store::{MAX_ANSWER, Write};
 
 use crate::Service;
+use crate::custody::Vault;
 use crate::error::{Error, Result};
 use crate::unit::{Unit, from_store};
-use crate::vault::Vault;
 
 /// The longest Idempotency Key, in bytes.
 pub const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 255;
@@ -23,6 +23,8 @@ pub const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 255;
 const KEPT_S: i64 = 86_400 + 3_600;
 /// How many answers one step of forgetting takes, or a few more.
 const FORGET_ROWS: usize = 500;
+/// How many answers one step of sealing anew takes.
+const RESEAL_ROWS: usize = 200;
 /// The length of a digest.
 const DIGEST: usize = 32;
 /// The longest answer that is kept, in bytes; what it is sealed with comes to it.
@@ -86,7 +88,7 @@ impl Named {
     }
 
     /// Keeps the answer to the item at `place` with what `unit` changes.
-    pub(crate) fn keep(
+    pub(crate) async fn keep(
         &self,
         vault: &Vault,
         (unit, now): (&mut Unit, i64),
@@ -104,7 +106,8 @@ impl Named {
             ));
         }
         let plain = [&self.request, answer].concat();
-        unit.write(Write::Answer(vault.seal_answer(self.id, place, now, &plain)?));
+        let keys = vault.sealing().await?;
+        unit.write(Write::Answer(keys.seal_answer(self.id, place, now, &plain)?));
         Ok(())
     }
 }
@@ -164,6 +167,23 @@ impl Service {
         let Some(last) = oldest.last() else { return Ok(false) };
         self.forget_until(*last).await?;
         Ok(oldest.len() == FORGET_ROWS)
+    }
+
+    /// Seals answers that an older data key sealed by the current one, a few at a time. Returns whether
+    /// there may be more; one that was altered stays as it is, and is forgotten with the others.
+    pub(crate) async fn reseal_answers(&self) -> Result<bool> {
+        let keys = self.vault.sealing().await?;
+        let rows = self.store.answers_sealed_before(keys.generation(), RESEAL_ROWS).await;
+        let rows = rows.map_err(from_store)?;
+        let mut writes = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let Ok(plain) = self.vault.open_answer(row) else { continue };
+            let answer = keys.seal_answer(row.id, row.place, row.at, plain.expose())?;
+            writes.push(Write::ResealAnswer { answer, expected: row.sealed.clone() });
+        }
+        let more = rows.len() == RESEAL_ROWS && !writes.is_empty();
+        self.store.commit(Vec::new(), writes).await.map_err(from_store)?;
+        Ok(more)
     }
 
     async fn forget_until(&self, until: i64) -> Result<()> {

@@ -14,8 +14,9 @@ use kms_store::{ApiToken, Store, Write};
 
 use crate::audit::{self, Act};
 use crate::clock::Clock;
+use crate::custody::Vault;
+use crate::error::Error;
 use crate::principal::{EVERYBODY, normal_user};
-use crate::vault::Vault;
 
 /// How the text of every token begins.
 const PREFIX: &str = "kms_";
@@ -136,6 +137,9 @@ pub enum TokenError {
     /// No random bytes.
     #[error("no token can be made: {0}")]
     Random(kms_crypto::Error),
+    /// The keyring was changed in a way that is not accepted, or cannot be read.
+    #[error("no token can be changed: {0}")]
+    Sealed(Error),
     /// The database failed.
     #[error("{0}")]
     Store(#[from] kms_store::Error),
@@ -235,8 +239,9 @@ impl ApiTokens {
             rows.retain(|row| stays(row) && self.is_genuine(row, epoch));
             rows.push(comes);
             let next = epoch.saturating_add(1);
+            let keys = self.vault.sealing().await.map_err(TokenError::Sealed)?;
             for row in &mut rows {
-                row.mac = self.vault.api_token_mac(row, next);
+                row.mac = keys.api_token_mac(row, next);
             }
             let remove = goes.into_iter().collect();
             let write = Write::ApiTokens { remove, put: rows, epoch: (epoch, next) };
@@ -285,7 +290,7 @@ impl ApiTokens {
     }
 
     fn is_genuine(&self, row: &ApiToken, epoch: u64) -> bool {
-        secret::equal(&self.vault.api_token_mac(row, epoch), &row.mac)
+        self.vault.is_genuine_token(row, epoch)
     }
 }
 

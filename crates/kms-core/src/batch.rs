@@ -15,9 +15,9 @@ use kms_audit::Ticket;
 
 use crate::Service;
 use crate::again::{IdempotencyKey, Named, digest};
-use crate::audit::{Act, Decision};
+use crate::audit::{Act, Decision, REQUEST};
 use crate::context::{Context, Placeholders, operation_name};
-use crate::error::{Error, Result};
+use crate::error::{Again, Error, Result};
 use crate::operation;
 use crate::principal::Caller;
 use crate::unit::Unit;
@@ -39,6 +39,8 @@ pub struct Executed {
     pub message: ResponseMessage,
     /// Whether the server could not do what it should (see [`Error::is_servers`]).
     pub servers_fault: bool,
+    /// Whether the whole message may be sent again as it is.
+    pub again: Again,
 }
 
 /// What became of an item.
@@ -72,6 +74,8 @@ struct Slot<'n> {
 struct Answers {
     items: Vec<ResponseItem>,
     servers_fault: bool,
+    /// What the failures say together.
+    again: Option<Again>,
     /// The items whose records have to be handed over before the answer leaves.
     uses: Vec<usize>,
     /// The last of those records.
@@ -88,8 +92,7 @@ impl Answers {
         let mut answer = match decided.result {
             Ok(response) => ResponseItem::success(response),
             Err(error) => {
-                report(&error);
-                self.servers_fault |= error.is_servers();
+                self.failed(&error);
                 ResponseItem::failure(operation, error.reason, error.message)
             }
         };
@@ -99,6 +102,19 @@ impl Answers {
             self.record = self.record.max(decided.record);
         }
         self.items.push(answer);
+    }
+
+    fn failed(&mut self, error: &Error) {
+        report(error);
+        self.servers_fault |= error.is_servers();
+        let before = self.again.unwrap_or(error.again);
+        self.again = Some(if before == error.again { before } else { Again::No });
+    }
+
+    /// Whether the whole may be sent again: not where a part of it has been done.
+    fn again(&self) -> Again {
+        let done = self.items.iter().any(|it| it.status == ResultStatus::Success);
+        if done { Again::No } else { self.again.unwrap_or_default() }
     }
 
     /// What had succeeded before the failure is taken back: nothing was written.
@@ -111,7 +127,7 @@ impl Answers {
 
     /// What was done without a record is not told.
     fn withhold(&mut self, error: &Error) {
-        report(error);
+        self.failed(error);
         self.servers_fault = true;
         for at in &self.uses {
             let Some(answer) = self.items.get_mut(*at) else { continue };
@@ -173,7 +189,8 @@ impl Service {
             Ok(()) => self.run_items(Call { caller, version }, &header, items).await,
             Err(error) => {
                 let mut answers = Answers::new(1);
-                answers.push((None, None), Decided::unrecorded(error));
+                let call = Call { caller, version };
+                answers.push((None, None), self.refused(call, None, error));
                 answers
             }
         };
@@ -181,8 +198,9 @@ impl Service {
             answers.withhold(&error);
         }
         let correlation = header.client_correlation_value;
+        let (servers_fault, again) = (answers.servers_fault, answers.again());
         let message = self.respond(version, correlation, answers.items);
-        Executed { message, servers_fault: answers.servers_fault }
+        Executed { message, servers_fault, again }
     }
 
     /// Answers one operation that came without a message around it (KMIP 2.1 assumed).
@@ -388,7 +406,7 @@ impl Service {
         if let Err(closed) = self.audit.ready() {
             return Decided::unrecorded(closed);
         }
-        let operation = operation.map_or("", operation_name);
+        let operation = operation.map_or(REQUEST, operation_name);
         let deed = Deed { operation, objects: Vec::new() };
         self.used(call, &deed, Err(error))
     }
@@ -463,7 +481,7 @@ impl Service {
     ) -> std::result::Result<Decided, Failed> {
         let response = result.map_err(|error| Failed { error, again: false })?;
         if let Some(slot) = slot {
-            let kept = self.keep(call, &mut unit, (&*slot.named, slot.place), &response);
+            let kept = self.keep(call, &mut unit, (&*slot.named, slot.place), &response).await;
             kept.map_err(|error| Failed { error, again: false })?;
         }
         if unit.is_clean() {
@@ -476,7 +494,7 @@ impl Service {
         }
     }
 
-    fn keep(
+    async fn keep(
         &self,
         call: Call<'_>,
         unit: &mut Unit,
@@ -485,7 +503,7 @@ impl Service {
     ) -> Result<()> {
         let answer = kmip::message::write_kept(response, call.version);
         let answer = answer.map_err(Error::internal)?;
-        named.keep(&self.vault, (unit, self.clock.now()), place, &answer)
+        named.keep(&self.vault, (unit, self.clock.now()), place, &answer).await
     }
 
     /// The answer to an item that was done before.
@@ -575,7 +593,7 @@ impl Service {
             let answered = items.iter().zip(&answers.items).zip(0..);
             for ((item, answer), place) in answered {
                 if let (true, Some(response)) = (is_change(item), &answer.response) {
-                    let kept = self.keep(call, &mut unit, (named, place), response);
+                    let kept = self.keep(call, &mut unit, (named, place), response).await;
                     kept.map_err(|error| Failed { error, again: false })?;
                 }
             }
@@ -637,6 +655,8 @@ impl Service {
         let mut room = Room::new(self.policy.answers_max, items.len());
         let mut deeds = Vec::with_capacity(items.len());
         for item in items {
+            // What was granted, and what an object is, may have changed since the item before.
+            unit.ask_again();
             let (operation, id) = (item.operation, item.id.clone());
             let named = (Some(operation), id);
             let request = room.next(item).await.and_then(undoable);

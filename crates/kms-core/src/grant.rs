@@ -375,13 +375,13 @@ impl Service {
         }
         unit.write(match after {
             None => Write::RemoveGrant { id: id.to_owned(), user: user.to_owned() },
-            Some(after) => Write::PutGrant(self.sign(&record, id, user, after)),
+            Some(after) => Write::PutGrant(self.sign(&record, id, user, after)?),
         });
         // The record's version rises with each change, so that two changes cannot cross.
         unit.update(&object, record);
         if let Some(named) = named {
             // That it was done is all there is to answer.
-            named.keep(&self.vault, (&mut unit, now), 0, &[])?;
+            named.keep(&self.vault, (&mut unit, now), 0, &[]).await?;
         }
         let deed = change.deed(id, user);
         self.audit.change(Decision { caller, act: deed.act() }, &mut unit);
@@ -400,7 +400,7 @@ impl Service {
         for row in self.valid_grants(object).await? {
             if row.user != user && vault::bucket(&row.user) == vault::bucket(user) {
                 let mut row = row;
-                row.mac = self.vault.grant_mac(&row, epoch(record, &row.user));
+                row.mac = self.vault.current()?.grant_mac(&row, epoch(record, &row.user));
                 unit.write(Write::PutGrant(row));
             }
         }
@@ -437,7 +437,7 @@ impl Service {
         Ok(())
     }
 
-    fn sign(&self, record: &StoredRecord, id: &str, user: &str, held: Held) -> Grant {
+    fn sign(&self, record: &StoredRecord, id: &str, user: &str, held: Held) -> Result<Grant> {
         let mut grant = Grant {
             id: id.to_owned(),
             user: user.to_owned(),
@@ -446,8 +446,8 @@ impl Service {
             note: held.note,
             mac: Vec::new(),
         };
-        grant.mac = self.vault.grant_mac(&grant, epoch(record, user));
-        grant
+        grant.mac = self.vault.current()?.grant_mac(&grant, epoch(record, user));
+        Ok(grant)
     }
 
     /// What exactly `user` has on `object` at `now`.

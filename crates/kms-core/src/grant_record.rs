@@ -124,7 +124,7 @@ impl Service {
         if let Ok(Recorded::NotYet) = result {
             // It changed nothing, and would perhaps change something later.
             let mut unit = self.unit();
-            named.keep(&self.vault, (&mut unit, self.clock.now()), 0, &[])?;
+            named.keep(&self.vault, (&mut unit, self.clock.now()), 0, &[]).await?;
             let deed = change.deed(id.unwrap_or(REGISTER), user);
             self.audit.change(Decision { caller, act: deed.act() }, &mut unit);
             result = unit.commit().await.map(|()| Recorded::WithTheChange);

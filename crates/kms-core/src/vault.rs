@@ -23,26 +23,25 @@ pub(crate) const GRANT_BUCKETS: u8 = 64;
 
 /// The size of the tag that ends sealed bytes.
 const TAG_LENGTH: usize = 16;
-/// The generation of the data key.
-const GENERATION: u32 = 1;
 /// The length of the counters of a key.
 const USAGE_LENGTH: usize = 4 + 8 + 8;
 
-/// The keys that everything rests under, all derived from one data key.
-pub struct Vault {
+/// The keys that everything rests under, all derived from the data key of one generation.
+pub(crate) struct Keys {
+    generation: u32,
     record: SealKey,
     material: SealKey,
     usage: SealKey,
     grants: Secret,
     api_tokens: Secret,
     audit: MacKey,
-    audit_keys: SealKey,
+    audit_first: SealKey,
     answers: SealKey,
 }
 
-impl Vault {
-    /// The vault of `data_key`.
-    pub fn new(data_key: &Secret) -> Result<Self> {
+impl Keys {
+    /// The keys of the data key of `generation`.
+    pub(crate) fn new(generation: u32, data_key: &Secret) -> Result<Self> {
         let key = |label: &str| -> Result<Zeroizing<[u8; 32]>> {
             let mut derived = Zeroizing::new([0; 32]);
             let info = [label.as_bytes()];
@@ -54,15 +53,21 @@ impl Vault {
             SealKey::new(&*key(label)?).map_err(Error::internal)
         };
         Ok(Self {
+            generation,
             record: seal("record")?,
             material: seal("material")?,
             usage: seal("usage")?,
             grants: Secret::new(key("grant")?.to_vec()),
             api_tokens: Secret::new(key("api token")?.to_vec()),
             audit: MacKey::new(&*key("audit")?),
-            audit_keys: seal("audit key")?,
+            audit_first: seal("audit key")?,
             answers: seal("answer")?,
         })
+    }
+
+    /// Which data key they are derived from.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Seals a record as version `version` of object `id`.
@@ -189,12 +194,12 @@ impl Vault {
 
     /// Seals the first key of an epoch of an audit log, bound to the other columns of `row`.
     pub(crate) fn seal_audit_key(&self, row: &AuditEpoch, key: &[u8]) -> Result<Vec<u8>> {
-        self.audit_keys.seal(&bind_epoch(row), key).map_err(Error::internal)
+        self.audit_first.seal(&bind_epoch(row), key).map_err(Error::internal)
     }
 
     /// The first key of an epoch; none if its row was altered.
     pub(crate) fn open_audit_key(&self, row: &AuditEpoch) -> Option<Zeroizing<[u8; 32]>> {
-        let key = self.audit_keys.open(&bind_epoch(row), &row.sealed).ok()?;
+        let key = self.audit_first.open(&bind_epoch(row), &row.sealed).ok()?;
         key.expose().try_into().ok().map(Zeroizing::new)
     }
 
@@ -206,22 +211,15 @@ impl Vault {
         at: i64,
         plain: &[u8],
     ) -> Result<KeptAnswer> {
-        let answer = KeptAnswer { id, place, at, sealed_by: GENERATION, sealed: Vec::new() };
+        let answer = KeptAnswer { id, place, at, sealed_by: self.generation, sealed: Vec::new() };
         let sealed = self.answers.seal(&bind_answer(&answer), plain).map_err(Error::internal)?;
         Ok(KeptAnswer { sealed, ..answer })
     }
 
     /// Opens what is kept of a request, and refuses what was altered, moved or swapped.
     pub(crate) fn open_answer(&self, answer: &KeptAnswer) -> Result<Secret> {
-        self.answers.open(&bind_answer(answer), &answer.sealed).map_err(|cause| {
-            tracing::error!("an answer that was kept for an Idempotency Key was altered; refused");
-            Error::new(
-                kmip::enumerations::ResultReason::GeneralFailure,
-                "the answer that is kept for this Idempotency Key was altered and is refused; tell \
-                 the operator",
-            )
-            .because(cause)
-        })
+        let opened = self.answers.open(&bind_answer(answer), &answer.sealed);
+        opened.map_err(|cause| altered_answer().because(cause))
     }
 
     /// The MAC of a grant: over all its columns, and over its bucket's epoch.
@@ -240,21 +238,6 @@ impl Vault {
         }
         mac::hmac_sha256(self.grants.expose(), &[&bound]).to_vec()
     }
-
-    /// Whether `grant` is one that this server made and that was not withdrawn since.
-    pub(crate) fn is_genuine(&self, grant: &Grant, epoch: u32) -> bool {
-        secret::equal(&self.grant_mac(grant, epoch), &grant.mac)
-    }
-
-    /// The same; one that is not is reported.
-    pub(crate) fn is_valid(&self, grant: &Grant, epoch: u32) -> bool {
-        let valid = self.is_genuine(grant, epoch);
-        if !valid {
-            tracing::error!(object = %grant.id, user = %grant.user,
-                "a grant in the database was altered or had been withdrawn; it is ignored");
-        }
-        valid
-    }
 }
 
 /// The bucket of grant epochs that `user` falls into.
@@ -266,11 +249,21 @@ pub(crate) fn bucket(user: &str) -> u8 {
     u8::try_from(hash % u64::from(GRANT_BUCKETS)).unwrap_or_default()
 }
 
-fn tampered(id: &str) -> Error {
+pub(crate) fn tampered(id: &str) -> Error {
     tracing::error!(object = %id, "a row in the database was altered, moved or swapped; refused");
     Error::new(
         kmip::enumerations::ResultReason::GeneralFailure,
         "the object as it is stored was altered and is refused; tell the operator",
+    )
+    .because("what is stored does not fit together")
+}
+
+pub(crate) fn altered_answer() -> Error {
+    tracing::error!("an answer that was kept for an Idempotency Key was altered; refused");
+    Error::new(
+        kmip::enumerations::ResultReason::GeneralFailure,
+        "the answer that is kept for this Idempotency Key was altered and is refused; tell the \
+         operator",
     )
     .because("what is stored does not fit together")
 }
@@ -344,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_grant_without_end_and_note_is_signed_as_before_there_were_any() {
-        let vault = Vault::new(&Secret::new(vec![7; 32])).unwrap();
+        let vault = Keys::new(1, &Secret::new(vec![7; 32])).unwrap();
         let mut bound = b"G\0\0\0\0\0\0\0\x03key\0\0\0\0\0\0\0\x03bob\0\0\0\0\0\0\0\x07".to_vec();
         bound.extend_from_slice(b"[\"Get\"]\0\0\0\x05");
         let before = mac::hmac_sha256(vault.grants.expose(), &[&bound]);
@@ -354,7 +347,7 @@ mod tests {
 
     #[test]
     fn the_mac_of_a_grant_tells_every_end_and_note_apart() {
-        let vault = Vault::new(&Secret::new(vec![7; 32])).unwrap();
+        let vault = Keys::new(1, &Secret::new(vec![7; 32])).unwrap();
         let mut macs = Vec::new();
         for expires in [None, Some(0), Some(1), Some(-1)] {
             for note in [None, Some(""), Some("a")] {

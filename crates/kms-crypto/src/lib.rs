@@ -8,6 +8,7 @@
 //! | [`secret`] | [`Secret`]: bytes that are wiped, and cannot be printed or compared by accident |
 //! | [`random`] | random bytes of the library's generator |
 //! | [`hash`], [`mac`], [`kdf`] | SHA-1, SHA-2, SHA-3; HMAC-SHA-256; HKDF-SHA-256 |
+//! | [`passphrase`] | Argon2id: a key from a passphrase |
 //! | [`seal`] | AES-256-GCM-SIV with a prepared key, for what rests in a database |
 //! | [`symmetric`] | AES in its modes and `ChaCha20`: one trait, one-shot and streamed |
 //! | [`asymmetric`] | RSA encryption, and the making of RSA and elliptic-curve keys |
@@ -26,6 +27,7 @@ pub mod format;
 pub mod hash;
 pub mod kdf;
 pub mod mac;
+pub mod passphrase;
 pub mod random;
 pub mod seal;
 pub mod secret;

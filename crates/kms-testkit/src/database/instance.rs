@@ -33,13 +33,15 @@ pub(super) struct Flavour {
     /// What its log says when it can be used.
     pub(super) ready: &'static str,
     /// Makes `data`.
-    pub(super) prepare: fn(&Place) -> Command,
+    pub(super) prepare: fn(&Place, &Setup) -> Command,
     /// Writes its configuration.
     pub(super) configure: fn(&Place, &Setup),
     /// The server.
     pub(super) command: fn(&Place) -> Command,
     /// What the administrator does in a new one.
     pub(super) first: fn(&Setup) -> Vec<String>,
+    /// What it is told besides, when it is started for the first time.
+    pub(super) birth: fn(&Setup) -> Vec<String>,
     /// The administrator's client, with one statement.
     pub(super) client: fn(&Place, Option<&str>, &str) -> Command,
     /// What a user of the server is given.
@@ -57,6 +59,27 @@ pub(super) struct Setup {
     /// The name of the authority of clients, in one line.
     pub(super) issuer: String,
     pub(super) manifest: Option<Manifest>,
+    pub(super) origin: Origin,
+}
+
+/// Where the data of a new server comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// It begins empty.
+    Nothing,
+    /// It is the first of a cluster.
+    Founded,
+    /// The other nodes of its cluster.
+    Cluster,
+    /// The PostgreSQL that it follows, where that can be reached: directory of the socket, and port.
+    Primary(PathBuf, u16),
+}
+
+impl Origin {
+    /// Whether others have set it up.
+    fn is_others(&self) -> bool {
+        matches!(self, Self::Cluster | Self::Primary(..))
+    }
 }
 
 /// What a server proves itself with, and what its users must.
@@ -91,6 +114,7 @@ impl Setup {
             tls: None,
             issuer: String::new(),
             manifest: None,
+            origin: Origin::Nothing,
         }
     }
 
@@ -157,6 +181,13 @@ impl Builder {
         self
     }
 
+    /// What its data comes from.
+    #[must_use]
+    pub(super) fn origin(mut self, origin: Origin) -> Self {
+        self.setup.origin = origin;
+        self
+    }
+
     /// Sets it up, starts it and waits until it can be used.
     pub fn start(self) -> Instance {
         let name = format!("kms-{}-{:016x}", self.setup.kind.name(), random());
@@ -220,6 +251,10 @@ impl Instance {
     /// Where it keeps everything.
     pub fn directory(&self) -> &Path {
         &self.server.place.directory
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.server.place
     }
 
     /// Makes an empty database and gives its URL.
@@ -325,9 +360,12 @@ impl Server {
         }
         // The programs make their directory themselves, or find it empty.
         place.folder("data");
-        let mut prepare = (flavour.prepare)(&place);
-        place.runs(&mut prepare);
-        run(&mut prepare).unwrap_or_else(|error| panic!("{error}"));
+        // The nodes of a cluster send a new one all that they have.
+        if !matches!(setup.origin, Origin::Cluster) {
+            let mut prepare = (flavour.prepare)(&place, &setup);
+            place.runs(&mut prepare);
+            run(&mut prepare).unwrap_or_else(|error| panic!("{error}"));
+        }
         let mut server = Self { setup, place, child: Mutex::new(None) };
         server.start_somewhere(guard);
         server
@@ -337,11 +375,8 @@ impl Server {
         let flavour = self.setup.flavour();
         for _ in 0..PORTS_TRIED {
             (flavour.configure)(&self.place, &self.setup);
-            if self.try_start(guard) {
-                for statement in (flavour.first)(&self.setup) {
-                    self.sql(None, &statement).unwrap_or_else(|error| panic!("{error}"));
-                }
-                return;
+            if self.try_start(guard, &(flavour.birth)(&self.setup)) {
+                return self.begin();
             }
             assert!(self.log().contains("in use"), "{}", self.log());
             self.place.port = free_port();
@@ -349,16 +384,27 @@ impl Server {
         panic!("no port stays free: {}", self.log())
     }
 
+    /// What the administrator does first, where others have not done it.
+    fn begin(&self) {
+        if self.setup.origin.is_others() {
+            return;
+        }
+        for statement in (self.setup.flavour().first)(&self.setup) {
+            self.sql(None, &statement).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
     /// Starts it over what is there.
     fn start(&self, guard: Option<&Guard>) {
         assert!(self.child().is_none(), "it runs already");
-        assert!(self.try_start(guard), "it does not start: {}", self.log());
+        assert!(self.try_start(guard, &[]), "it does not start: {}", self.log());
     }
 
-    fn try_start(&self, guard: Option<&Guard>) -> bool {
+    fn try_start(&self, guard: Option<&Guard>, options: &[String]) -> bool {
         let flavour = self.setup.flavour();
         let begins = self.log().len();
         let mut command = (flavour.command)(&self.place);
+        command.args(options);
         self.place.runs(&mut command);
         let log = self.log_file();
         let errors = log.try_clone().unwrap_or_else(|error| panic!("{error}"));
