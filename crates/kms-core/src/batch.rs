@@ -447,7 +447,7 @@ impl Service {
                 None => Err(Error::internal("a request was tried too often")),
             };
             let deed = Deed::new(operation, &mut unit, &result);
-            let failed = match self.conclude(call, &deed, unit, result, slot.as_ref()).await {
+            let failed = match self.conclude(call, &deed, (unit, result), slot.as_ref()).await {
                 Ok(decided) => {
                     if let Ok(response) = &decided.result {
                         remember(placeholders, response);
@@ -475,8 +475,7 @@ impl Service {
         &self,
         call: Call<'_>,
         deed: &Deed,
-        mut unit: Unit,
-        result: Result<Response>,
+        (mut unit, result): (Unit, Result<Response>),
         slot: Option<&Slot<'_>>,
     ) -> std::result::Result<Decided, Failed> {
         let response = result.map_err(|error| Failed { error, again: false })?;
@@ -555,7 +554,10 @@ impl Service {
             let (mut answers, deeds) = self.run_all(call, &mut unit, items.clone()).await;
             let complete = answers.items.iter().all(|it| it.status == ResultStatus::Success);
             let failed = if complete {
-                match self.conclude_all(call, unit, (&items, &deeds), &mut answers, &named).await {
+                match self
+                    .conclude_all(call, (unit, named.as_ref()), (&items, &deeds), &mut answers)
+                    .await
+                {
                     Ok(()) => return answers,
                     Err(failed) => Some(failed),
                 }
@@ -584,10 +586,9 @@ impl Service {
     async fn conclude_all(
         &self,
         call: Call<'_>,
-        mut unit: Unit,
+        (mut unit, named): (Unit, Option<&Named>),
         (items, deeds): (&[RequestItem], &[Deed]),
         answers: &mut Answers,
-        named: &Option<Named>,
     ) -> std::result::Result<(), Failed> {
         if let Some(named) = named {
             let answered = items.iter().zip(&answers.items).zip(0..);

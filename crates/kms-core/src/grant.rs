@@ -118,6 +118,13 @@ impl Turns {
     }
 }
 
+/// Who asks for a change, and what is kept of it where they gave it a name.
+#[derive(Clone, Copy)]
+pub(crate) struct Asks<'a> {
+    pub(crate) caller: Caller<'a>,
+    pub(crate) named: Option<&'a Named>,
+}
+
 /// Which way a user's permissions change.
 #[derive(Clone, Copy)]
 pub(crate) enum Change<'a> {
@@ -281,12 +288,12 @@ impl Service {
 
     pub(crate) async fn change(
         &self,
-        caller: Caller<'_>,
+        asks: Asks<'_>,
         id: Option<&str>,
         user: &str,
         change: Change<'_>,
-        named: Option<&Named>,
     ) -> Result<Recorded> {
+        let caller = asks.caller;
         if let Change::Grant(terms) = change {
             self.check_terms(terms)?;
         }
@@ -302,7 +309,7 @@ impl Service {
             if to_oneself {
                 return Err(Error::invalid("who lets others create may create already"));
             }
-            return self.change_tried(caller, REGISTER, &user, change, named).await;
+            return self.change_tried(asks, REGISTER, &user, change).await;
         };
         let mut veil = self.slots.veil();
         // Whoever is refused waits for nobody's turn, which would tell that there is one.
@@ -311,7 +318,7 @@ impl Service {
             Ok(_) if to_oneself => {
                 Err(Error::invalid("the owner of an object may do everything with it already"))
             }
-            Ok(_) => self.change_tried(caller, id, &user, change, named).await,
+            Ok(_) => self.change_tried(asks, id, &user, change).await,
             Err(hidden) => Err(hidden),
         };
         if is_hidden(&result) {
@@ -323,17 +330,16 @@ impl Service {
 
     async fn change_tried(
         &self,
-        caller: Caller<'_>,
+        asks: Asks<'_>,
         id: &str,
         user: &str,
         change: Change<'_>,
-        named: Option<&Named>,
     ) -> Result<Recorded> {
         // Many at once would meet each other more often than they are tried.
         let _turn = self.turns.take(id).await;
         let mut result = Err(Error::conflict(id));
         for _ in 0..TRIES {
-            result = self.change_once(caller, id, user, change, named).await;
+            result = self.change_once(asks, id, user, change).await;
             if !matches!(&result, Err(error) if error.retry) {
                 break;
             }
@@ -343,12 +349,12 @@ impl Service {
 
     async fn change_once(
         &self,
-        caller: Caller<'_>,
+        asks: Asks<'_>,
         id: &str,
         user: &str,
         change: Change<'_>,
-        named: Option<&Named>,
     ) -> Result<Recorded> {
+        let Asks { caller, named } = asks;
         let mut unit = self.unit();
         let object = match id {
             REGISTER => register(&mut unit).await?,

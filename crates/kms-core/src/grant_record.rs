@@ -6,7 +6,7 @@ use crate::access::Permission;
 use crate::again::{Identity, Named, digest};
 use crate::audit::{Act, Decision};
 use crate::error::Result;
-use crate::grant::{Change, REGISTER, sorted, spell};
+use crate::grant::{Asks, Change, REGISTER, sorted, spell};
 use crate::principal::Caller;
 
 /// Where the record of a change of grants is.
@@ -90,10 +90,10 @@ impl Service {
         self.audit.ready()?;
         let deed = change.deed(id.unwrap_or(REGISTER), user);
         let result = match caller.key {
-            None => self.change(caller, id, user, change, None).await,
+            None => self.change(Asks { caller, named: None }, id, user, change).await,
             Some(key) => {
                 let named = Named::new(caller.principal.user(), key, change.identity(id, user));
-                Box::pin(self.change_named(caller, id, user, change, named)).await
+                Box::pin(self.change_named((caller, named), id, user, change)).await
             }
         };
         match result {
@@ -110,17 +110,17 @@ impl Service {
     /// The same of a request that has a name: what was done before is not done again.
     async fn change_named(
         &self,
-        caller: Caller<'_>,
+        (caller, mut named): (Caller<'_>, Named),
         id: Option<&str>,
         user: &str,
         change: Change<'_>,
-        mut named: Named,
     ) -> Result<Recorded> {
         self.look_for(&mut named).await?;
         if named.is_answered() {
             return Ok(Recorded::Before);
         }
-        let mut result = self.change(caller, id, user, change, Some(&named)).await;
+        let asks = Asks { caller, named: Some(&named) };
+        let mut result = self.change(asks, id, user, change).await;
         if let Ok(Recorded::NotYet) = result {
             // It changed nothing, and would perhaps change something later.
             let mut unit = self.unit();

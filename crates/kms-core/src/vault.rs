@@ -297,7 +297,7 @@ fn bind_epoch(row: &AuditEpoch) -> Vec<u8> {
 }
 
 fn bind_answer(answer: &KeptAnswer) -> Vec<u8> {
-    let KeptAnswer { id, place, at, sealed_by, sealed: _ } = answer;
+    let KeptAnswer { id, place, at, sealed_by, .. } = answer;
     let mut bound = Vec::with_capacity(64);
     bound.push(b'I');
     push(&mut bound, id);

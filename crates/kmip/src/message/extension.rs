@@ -19,13 +19,13 @@ pub(super) enum Extension {
     Other { critical: bool },
 }
 
-pub(super) fn read(extension: Item<'_>, version: Version) -> Result<Extension, wire::Error> {
+pub(super) fn read(extension: &Item<'_>, version: Version) -> Result<Extension, wire::Error> {
     let tag = extension.tag;
     parts(extension, version).map_err(|error| error.at(tag))
 }
 
-fn parts(extension: Item<'_>, version: Version) -> Result<Extension, wire::Error> {
-    let Value::Structure(_) = extension.value else {
+fn parts(extension: &Item<'_>, version: Version) -> Result<Extension, wire::Error> {
+    let Value::Structure(_) = &extension.value else {
         return Err(wire::Error::WrongType { expected: "a structure" });
     };
     let critical = match extension.child(tag::CriticalityIndicator) {

@@ -303,7 +303,7 @@ fn read_item(value: Value<'_>, version: Version) -> Result<RequestItem, wire::Er
             tag::Ephemeral if version >= Version::V2_0 => put(&mut ephemeral, item, version)?,
             tag::UniqueBatchItemID => put(&mut id, item, version)?,
             tag::RequestPayload if payload.is_none() => payload = Some(item.value),
-            tag::MessageExtension => match extension::read(item, version)? {
+            tag::MessageExtension => match extension::read(&item, version)? {
                 Extension::Key(key) if idempotency_key.is_none() => idempotency_key = Some(key),
                 Extension::Key(_) => return Err(wire::Error::Duplicate(tag::MessageExtension)),
                 Extension::Other { critical } => critical_extension |= critical,

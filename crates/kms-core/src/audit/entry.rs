@@ -44,7 +44,7 @@ pub(super) struct Who<'a> {
 
 impl<'a> From<Caller<'a>> for Who<'a> {
     fn from(caller: Caller<'a>) -> Self {
-        let Caller { principal, peer, request, correlation, key: _ } = caller;
+        let Caller { principal, peer, request, correlation, .. } = caller;
         Self { principal: Some(principal), peer, request, correlation }
     }
 }

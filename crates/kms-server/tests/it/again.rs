@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use kms_testkit::database::{Database, Kind, database};
+use kms_testkit::database::{Kind, database};
 use kms_testkit::http::{Answer, Connection};
 use kms_testkit::proxy::Proxy;
 use kms_testkit::server::{Server, pause};
@@ -219,7 +219,7 @@ fn of_two_at_the_same_moment_on_two_servers_one_is_done() {
 #[test]
 fn an_answer_that_was_lost_with_the_server_is_there_for_the_next() {
     for kind in KINDS {
-        let database: Database = database(kind);
+        let database = database(kind);
         let proxy = Proxy::to(SocketAddr::from(([127, 0, 0, 1], database.port())));
         let mut server = on(kind, proxy.in_url(&database.url())).start();
         let mut connection = server.connect();

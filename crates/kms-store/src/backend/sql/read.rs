@@ -298,7 +298,7 @@ impl Server {
 fn answer(row: &Row) -> Result<KeptAnswer, Failure> {
     let id = row.bytes(0)?.try_into();
     Ok(KeptAnswer {
-        id: id.map_err(|_| Failure::Other("an answer has a strange name".to_owned()))?,
+        id: id.map_err(|_length| Failure::Other("an answer has a strange name".to_owned()))?,
         place: number(row, 1)?,
         at: row.int(2)?,
         sealed_by: number(row, 3)?,
