@@ -42,8 +42,8 @@ fn form(reason: impl Into<String>) -> Refusal {
     Refusal::invalid(FORM, reason)
 }
 
-/// A token taken apart. Nothing of it is true yet.
-#[derive(Debug)]
+/// A token taken apart. Nothing of it is true yet. It has no `Debug`: with its parts anybody is its
+/// user.
 pub(crate) struct Token<'a> {
     /// What is signed.
     pub(crate) signed: &'a str,

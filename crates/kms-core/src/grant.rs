@@ -492,6 +492,10 @@ impl Service {
     async fn list_accesses(&self, caller: Caller<'_>, id: &str) -> Result<Vec<Access>> {
         let mut unit = self.unit();
         let object = if id == REGISTER {
+            // Grants from a time when there was a list mean nothing now, and are nobody's business.
+            if self.policy.creators.is_none() {
+                return Ok(Vec::new());
+            }
             self.check_listed(caller)?;
             let Some(register) = unit.register().await? else { return Ok(Vec::new()) };
             register

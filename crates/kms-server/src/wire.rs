@@ -289,8 +289,9 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
                 Ok(()) => answer,
                 Err(error) if entrance == Entrance::Operation => Answer::operation_error(&error),
                 Err(error) => {
+                    let again = error.again == Again::Yes;
                     let answer = refuse(app, encoding, Version::NEWEST, error);
-                    Answer { blame: Blame::Server, ..answer }
+                    Answer { blame: Blame::Server, again, ..answer }
                 }
             }
         }

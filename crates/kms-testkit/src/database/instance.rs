@@ -59,6 +59,8 @@ pub(super) struct Setup {
     /// The name of the authority of clients, in one line.
     pub(super) issuer: String,
     pub(super) manifest: Option<Manifest>,
+    /// The one that it must have; else a free one.
+    pub(super) port: Option<u16>,
     pub(super) origin: Origin,
 }
 
@@ -114,6 +116,7 @@ impl Setup {
             tls: None,
             issuer: String::new(),
             manifest: None,
+            port: None,
             origin: Origin::Nothing,
         }
     }
@@ -130,6 +133,7 @@ impl Setup {
 #[derive(Clone, Debug)]
 pub struct Builder {
     setup: Setup,
+    directory: Option<PathBuf>,
 }
 
 impl Builder {
@@ -152,6 +156,20 @@ impl Builder {
     #[must_use]
     pub fn durable(mut self) -> Self {
         self.setup.durable = true;
+        self
+    }
+
+    /// On this port, or not at all.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.setup.port = Some(port);
+        self
+    }
+
+    /// In this directory, which is empty or not there yet, and goes away with the server.
+    #[must_use]
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.directory = Some(path.into());
         self
     }
 
@@ -191,7 +209,7 @@ impl Builder {
     /// Sets it up, starts it and waits until it can be used.
     pub fn start(self) -> Instance {
         let name = format!("kms-{}-{:016x}", self.setup.kind.name(), random());
-        let directory = std::env::temp_dir().join(name);
+        let directory = self.directory.unwrap_or_else(|| temporary(&name));
         let guard = Guard::over(&directory, self.setup.flavour().signal);
         let server = Server::set_up(self.setup, &directory, Some(&guard));
         Instance { server, guard }
@@ -215,7 +233,7 @@ impl Instance {
 
     /// Starts one with choices.
     pub fn builder(kind: Kind) -> Builder {
-        Builder { setup: Setup::new(kind) }
+        Builder { setup: Setup::new(kind), directory: None }
     }
 
     /// Which server it is.
@@ -354,7 +372,8 @@ impl Server {
     /// Sets one up in an empty directory and starts it.
     pub(super) fn set_up(mut setup: Setup, directory: &Path, guard: Option<&Guard>) -> Self {
         let flavour = setup.flavour();
-        let place = Place::new(directory, (flavour.account)());
+        let mut place = Place::new(directory, (flavour.account)());
+        place.port = setup.port.unwrap_or(place.port);
         if setup.kind == Kind::EdgelessDb {
             edgeless::settle(&mut setup, &place);
         }
@@ -378,7 +397,8 @@ impl Server {
             if self.try_start(guard, &(flavour.birth)(&self.setup)) {
                 return self.begin();
             }
-            assert!(self.log().contains("in use"), "{}", self.log());
+            let may_move = self.setup.port.is_none() && self.log().contains("in use");
+            assert!(may_move, "{}", self.log());
             self.place.port = free_port();
         }
         panic!("no port stays free: {}", self.log())
