@@ -7,6 +7,7 @@
     reason = "a program for a person at a terminal, which waits and reads the clock"
 )]
 
+mod bench;
 mod calendar;
 mod case;
 mod check;
@@ -40,6 +41,7 @@ const TASKS: &[(&str, Task)] = &[
     ("browser", people::browser),
     ("conformance", conformance::task),
     ("crash", crash::task),
+    ("database", bench::database),
     ("db", db::task),
     ("edgelessdb", edgelessdb::task),
     ("fuzz-smoke", smoke::task),

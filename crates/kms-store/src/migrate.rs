@@ -67,7 +67,8 @@ migrations! {
     2, "grants", "0002-grants";
     3, "api-tokens", "0003-api-tokens";
     4, "audit", "0004-audit";
-    5, "answers", "0006-answers";
+    5, "ledger", "0005-ledger";
+    6, "answers", "0006-answers";
 }
 
 /// Why a database's schema cannot be used.
