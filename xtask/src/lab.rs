@@ -13,24 +13,24 @@ pub(crate) struct Lab {
     told: Option<ChildStdin>,
     said: BufReader<ChildStdout>,
     /// The URL that it says it is at.
-    pub(crate) issuer: String,
+    pub(crate) url: String,
 }
 
 impl Lab {
-    /// Runs `kms-lab TASK` (`provider` or `issuer`) and waits until it says where it is.
+    /// Runs `kms-lab TASK` (`provider`, `issuer` or `database KIND`) and waits until it says where it is.
     pub(crate) fn start(program: &Path, task: &str) -> Result<Self> {
         let mut child = Command::new(program)
-            .arg(task)
+            .args(task.split(' '))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
         let told = child.stdin.take();
         let said = BufReader::new(child.stdout.take().context("its output")?);
-        let mut lab = Self { child, told, said, issuer: String::new() };
+        let mut lab = Self { child, told, said, url: String::new() };
         let line = lab.line()?;
-        let issuer = line.strip_prefix("issuer ");
-        issuer.with_context(|| format!("kms-lab {task}: {line}"))?.clone_into(&mut lab.issuer);
+        let url = line.strip_prefix("issuer ").or_else(|| line.strip_prefix("database "));
+        url.with_context(|| format!("kms-lab {task}: {line}"))?.clone_into(&mut lab.url);
         Ok(lab)
     }
 

@@ -53,11 +53,11 @@ impl Server {
         Self::launch(command, address, &directory.join("server.log"), "/version")
     }
 
-    /// Starts a program that is told its address as its last argument.
-    pub(crate) fn start_at(program: &Path, log: &Path) -> Result<Self> {
+    /// Starts a program that is told these arguments, and its address as the last.
+    pub(crate) fn start_at(program: &Path, arguments: &[&str], log: &Path) -> Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(program);
-        command.arg(address.to_string());
+        command.args(arguments).arg(address.to_string());
         Self::launch(command, address, log, "/0")
     }
 

@@ -49,11 +49,9 @@ pub(crate) fn walk_users() -> Result<bool> {
     let provider = Lab::start(&places::program("debug", "kms-lab"), "provider")?;
     let walk = Walk::new("tour-users")?;
     walk.browser()?;
-    let server = [
-        ("KMS_DELEGATED_AUTHORITY_DOMAIN", provider.issuer.as_str()),
-        ("KMS_JWT_AUDIENCE", AUDIENCE),
-    ];
-    walk.run(&blocks, &server, &[(PRINTED_ISSUER, &provider.issuer)])
+    let server =
+        [("KMS_DELEGATED_AUTHORITY_DOMAIN", provider.url.as_str()), ("KMS_JWT_AUDIENCE", AUDIENCE)];
+    walk.run(&blocks, &server, &[(PRINTED_ISSUER, &provider.url)])
 }
 
 /// One walk through one tour: its directories.

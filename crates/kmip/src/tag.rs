@@ -387,6 +387,8 @@ tags! {
     0x54_0001 Cascade,
     0x54_0002 Remove,
     0x54_0003 ExpectedObjectType,
+    // In our own Message Extension.
+    0x54_0004 IdempotencyKey,
     // The persisted form of objects.
     0x54_0101 StoredRecord,
     0x54_0102 StoredFormat,

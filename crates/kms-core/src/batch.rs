@@ -6,12 +6,15 @@ use kmip::enumerations::{
     AsynchronousIndicator, BatchErrorContinuationOption, Operation, ResultReason, ResultStatus,
     UniqueIdentifierCode,
 };
-use kmip::message::{RequestItem, RequestMessage, ResponseHeader, ResponseItem, ResponseMessage};
+use kmip::message::{
+    RequestHeader, RequestItem, RequestMessage, ResponseHeader, ResponseItem, ResponseMessage,
+};
 use kmip::operation::{Request, Response};
 use kmip::wire::{Bytes, DateTime};
 use kms_audit::Ticket;
 
 use crate::Service;
+use crate::again::{IdempotencyKey, Named, digest};
 use crate::audit::{Act, Decision, REQUEST};
 use crate::context::{Context, Placeholders, operation_name};
 use crate::error::{Again, Error, Result};
@@ -52,6 +55,18 @@ impl Decided {
     fn unrecorded(error: Error) -> Self {
         Self { result: Err(error), record: None }
     }
+}
+
+/// Why an item came to nothing, and whether the same may succeed in a moment.
+struct Failed {
+    error: Error,
+    again: bool,
+}
+
+/// A place for the answer to an item of a request that has a name.
+struct Slot<'n> {
+    named: &'n mut Named,
+    place: u32,
 }
 
 /// The items of an answer, as they come.
@@ -166,12 +181,12 @@ impl Service {
         caller: impl Into<Caller<'a>>,
         request: RequestMessage,
     ) -> Executed {
-        let caller = caller.into();
-        let version = request.header.version();
-        let mut answers = match self.check(&request) {
-            Ok(()) => {
-                self.run_items(Call { caller, version }, &request.header, request.items).await
-            }
+        let RequestMessage { header, items } = request;
+        let correlation = header.client_correlation_value.as_deref();
+        let caller = Caller { correlation, ..caller.into() };
+        let version = header.version();
+        let mut answers = match self.check(&header, &items) {
+            Ok(()) => self.run_items(Call { caller, version }, &header, items).await,
             Err(error) => {
                 let mut answers = Answers::new(1);
                 let call = Call { caller, version };
@@ -182,7 +197,7 @@ impl Service {
         if let Err(error) = self.audit.settle(answers.record).await {
             answers.withhold(&error);
         }
-        let correlation = request.header.client_correlation_value;
+        let correlation = header.client_correlation_value;
         let (servers_fault, again) = (answers.servers_fault, answers.again());
         let message = self.respond(version, correlation, answers.items);
         Executed { message, servers_fault, again }
@@ -194,9 +209,11 @@ impl Service {
         caller: impl Into<Caller<'a>>,
         request: Request,
     ) -> Result<Response> {
-        let mut placeholders = Placeholders::default();
         let call = Call { caller: caller.into(), version: Version::V2_1 };
-        let decided = self.run_alone(call, &mut placeholders, request).await;
+        let decided = match call.caller.key {
+            None => self.run_alone(call, &mut Placeholders::default(), request, None).await,
+            Some(_) => Box::pin(self.perform_named(call, request)).await,
+        };
         let result = match self.audit.settle(decided.record).await {
             Ok(()) => decided.result,
             Err(error) => Err(error),
@@ -205,6 +222,25 @@ impl Service {
             report(error);
         }
         result
+    }
+
+    async fn perform_named(&self, call: Call<'_>, request: Request) -> Decided {
+        let operation = Some(request.operation());
+        let item = RequestItem::new(request);
+        let named = match self.named(call, None, std::slice::from_ref(&item)).await {
+            Ok(named) => named,
+            Err(error) => return self.refused(call, operation, error),
+        };
+        match (item.payload, named) {
+            (Ok(request), Some(mut named)) => {
+                let slot = Slot { named: &mut named, place: 0 };
+                self.run_alone(call, &mut Placeholders::default(), request, Some(slot)).await
+            }
+            (Ok(request), None) => {
+                self.run_alone(call, &mut Placeholders::default(), request, None).await
+            }
+            (Err(cause), _) => Decided::unrecorded(unreadable(item.operation, &cause)),
+        }
     }
 
     /// A message that says why a request could not be read.
@@ -227,8 +263,8 @@ impl Service {
         ResponseMessage { header, items }
     }
 
-    fn check(&self, request: &RequestMessage) -> Result<()> {
-        let count = request.items.len();
+    fn check(&self, header: &RequestHeader, items: &[RequestItem]) -> Result<()> {
+        let count = items.len();
         let invalid = |text: String| Err(Error::new(ResultReason::InvalidMessage, text));
         if count == 0 {
             return invalid("the batch is empty".to_owned());
@@ -237,7 +273,7 @@ impl Service {
             let max = self.policy.batch_max;
             return invalid(format!("the batch has {count} items; at most {max} are allowed"));
         }
-        let asynchrony = request.header.asynchronous_indicator.map(|it| it.0);
+        let asynchrony = header.asynchronous_indicator.map(|it| it.0);
         if asynchrony == Some(AsynchronousIndicator::Mandatory) {
             return Err(Error::new(
                 ResultReason::OperationNotSupported,
@@ -250,31 +286,119 @@ impl Service {
     async fn run_items(
         &self,
         call: Call<'_>,
-        header: &kmip::message::RequestHeader,
+        header: &RequestHeader,
         items: Vec<RequestItem>,
     ) -> Answers {
         let option = header.batch_error_continuation_option;
-        if option == Some(BatchErrorContinuationOption::Undo) {
-            return self.run_undoable(call, items).await;
+        let undo = option == Some(BatchErrorContinuationOption::Undo);
+        let named = match self.named_batch(call, option, &items).await {
+            Ok(named) => named,
+            Err(error) => {
+                let first = items.into_iter().next();
+                let item = first.map_or((None, None), |it| (Some(it.operation), it.id));
+                let mut answers = Answers::new(1);
+                answers.push(item.clone(), self.refused(call, item.0, error));
+                return answers;
+            }
+        };
+        if undo {
+            return self.run_undoable(call, items, named).await;
         }
         let goes_on = option == Some(BatchErrorContinuationOption::Continue);
+        self.run_each(call, items, named, goes_on).await
+    }
+
+    /// Each item in a unit of its own.
+    async fn run_each(
+        &self,
+        call: Call<'_>,
+        items: Vec<RequestItem>,
+        mut named: Option<Named>,
+        goes_on: bool,
+    ) -> Answers {
         let mut placeholders = Placeholders::default();
         let mut answers = Answers::new(items.len());
         let mut room = Room::new(self.policy.answers_max, items.len());
-        for item in items {
-            let named = (Some(item.operation), item.id.clone());
-            let decided = match room.next(item).await {
-                Ok(request) => self.run_alone(call, &mut placeholders, request).await,
-                Err(error) => self.refused(call, named.0, error),
+        for (item, place) in items.into_iter().zip(0..) {
+            let of_item = (Some(item.operation), item.id.clone());
+            let own = match (&named, &item.idempotency_key) {
+                (None, Some(_)) => Box::pin(self.named_item(call, &item)).await,
+                _ => Ok(None),
+            };
+            let request = room.next(item).await;
+            let decided = match own.and_then(|own| Ok((request?, own))) {
+                Ok((request, mut own)) => {
+                    let slot = match (&mut own, &mut named) {
+                        (Some(named), _) => Some(Slot { named, place: 0 }),
+                        (None, Some(named)) => Some(Slot { named, place }),
+                        (None, None) => None,
+                    };
+                    self.run_alone(call, &mut placeholders, request, slot).await
+                }
+                Err(error) => self.refused(call, of_item.0, error),
             };
             room.take(&decided.result);
             let stop = decided.result.is_err() && !goes_on;
-            answers.push(named, decided);
+            answers.push(of_item, decided);
             if stop {
                 break;
             }
         }
         answers
+    }
+
+    /// What is kept of the whole of a batch, where its caller gave that a name: all of it, or, where
+    /// it is undone as one, an item of it.
+    async fn named_batch(
+        &self,
+        call: Call<'_>,
+        option: Option<BatchErrorContinuationOption>,
+        items: &[RequestItem],
+    ) -> Result<Option<Named>> {
+        let mut keys = items.iter().filter_map(|item| item.idempotency_key.as_deref());
+        let first = keys.next();
+        let invalid = |text| Err(Error::new(ResultReason::InvalidMessage, text));
+        let of_items = match (call.caller.key, first) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => return Box::pin(self.named(call, option, items)).await,
+            (Some(_), Some(_)) => {
+                return invalid("an Idempotency Key stands in the header and in the message");
+            }
+            (None, Some(first)) => first,
+        };
+        if option != Some(BatchErrorContinuationOption::Undo) {
+            return Ok(None);
+        }
+        if keys.any(|key| key != of_items) {
+            return invalid("a batch with Undo is one change and has one Idempotency Key");
+        }
+        let caller = Caller { key: Some(IdempotencyKey::new(of_items)?), ..call.caller };
+        Box::pin(self.named(Call { caller, ..call }, option, items)).await
+    }
+
+    /// The same of one item that has a name of its own.
+    async fn named_item(&self, call: Call<'_>, item: &RequestItem) -> Result<Option<Named>> {
+        let key = item.idempotency_key.as_deref().map(IdempotencyKey::new).transpose()?;
+        let caller = Caller { key, ..call.caller };
+        self.named(Call { caller, ..call }, None, std::slice::from_ref(item)).await
+    }
+
+    /// What is kept of a request with a name; none where it changes nothing.
+    async fn named(
+        &self,
+        call: Call<'_>,
+        option: Option<BatchErrorContinuationOption>,
+        items: &[RequestItem],
+    ) -> Result<Option<Named>> {
+        let Some(key) = call.caller.key else { return Ok(None) };
+        if !items.iter().any(is_change) {
+            return Ok(None);
+        }
+        let request = kmip::message::identity(call.version, option, items);
+        let request = request.map_err(|cause| Error::invalid(cause.to_string()))?;
+        let mut named = Named::new(call.caller.principal.user(), key, digest(&[&request]));
+        self.look_for(&mut named).await?;
+        Ok(Some(named))
     }
 
     /// An item that is refused before anything is looked at.
@@ -293,17 +417,25 @@ impl Service {
         Decided { result, record }
     }
 
-    /// One item in a unit of its own, tried again when another request came between.
+    /// One item in a unit of its own, tried again when another request came between. A change that
+    /// was made before is not made again.
     async fn run_alone(
         &self,
         call: Call<'_>,
         placeholders: &mut Placeholders,
         request: Request,
+        slot: Option<Slot<'_>>,
     ) -> Decided {
         if let Err(closed) = self.audit.ready() {
             return Decided::unrecorded(closed);
         }
         let operation = request.operation();
+        let mut slot = slot.filter(|_| operation::changes(&request));
+        if let Some(decided) = self.repeated(call, operation, placeholders, slot.as_ref()) {
+            return decided;
+        }
+        // What is large is not copied to be tried again: it hardly ever meets another request, and
+        // its caller can send it again.
         let once = !operation::writes(&request) || operation::is_tried_once(&request);
         let mut tries = if once { 1 } else { TRIES };
         let mut kept = Some(request);
@@ -315,25 +447,81 @@ impl Service {
                 None => Err(Error::internal("a request was tried too often")),
             };
             let deed = Deed::new(operation, &mut unit, &result);
-            let response = match result {
-                Ok(response) if !unit.is_clean() => response,
-                result => {
-                    if let Ok(response) = &result {
+            let failed = match self.conclude(call, &deed, (unit, result), slot.as_ref()).await {
+                Ok(decided) => {
+                    if let Ok(response) = &decided.result {
                         remember(placeholders, response);
                     }
-                    return self.used(call, &deed, result);
+                    return decided;
                 }
+                Err(failed) => failed,
             };
-            self.audit.change(deed.by(call.caller), &mut unit);
-            match unit.commit().await {
-                Ok(()) => {
-                    remember(placeholders, &response);
-                    return Decided { result: Ok(response), record: None };
-                }
-                Err(error) if error.retry && tries > 1 => tries = tries.saturating_sub(1),
-                Err(error) => return self.used(call, &deed, Err(error)),
+            if let Some(slot) = &mut slot
+                && Box::pin(self.is_found_again(slot.named)).await
+                && let Some(decided) = self.repeated(call, operation, placeholders, Some(slot))
+            {
+                return decided;
             }
+            if !failed.again || tries <= 1 {
+                return self.used(call, &deed, Err(failed.error));
+            }
+            tries = tries.saturating_sub(1);
         }
+    }
+
+    /// Ends an item that was run: what it changed is written, with its record and the answer that is
+    /// kept.
+    async fn conclude(
+        &self,
+        call: Call<'_>,
+        deed: &Deed,
+        (mut unit, result): (Unit, Result<Response>),
+        slot: Option<&Slot<'_>>,
+    ) -> std::result::Result<Decided, Failed> {
+        let response = result.map_err(|error| Failed { error, again: false })?;
+        if let Some(slot) = slot {
+            let kept = self.keep(call, &mut unit, (&*slot.named, slot.place), &response).await;
+            kept.map_err(|error| Failed { error, again: false })?;
+        }
+        if unit.is_clean() {
+            return Ok(self.used(call, deed, Ok(response)));
+        }
+        self.audit.change(deed.by(call.caller), &mut unit);
+        match unit.commit().await {
+            Ok(()) => Ok(Decided { result: Ok(response), record: None }),
+            Err(error) => Err(Failed { again: error.retry, error }),
+        }
+    }
+
+    async fn keep(
+        &self,
+        call: Call<'_>,
+        unit: &mut Unit,
+        (named, place): (&Named, u32),
+        response: &Response,
+    ) -> Result<()> {
+        let answer = kmip::message::write_kept(response, call.version);
+        let answer = answer.map_err(Error::internal)?;
+        named.keep(&self.vault, (unit, self.clock.now()), place, &answer).await
+    }
+
+    /// The answer to an item that was done before.
+    fn repeated(
+        &self,
+        call: Call<'_>,
+        operation: Operation,
+        placeholders: &mut Placeholders,
+        slot: Option<&Slot<'_>>,
+    ) -> Option<Decided> {
+        let slot = slot?;
+        let answer = slot.named.kept(slot.place)?;
+        let result = kmip::message::read_kept(answer, call.version).map_err(Error::internal);
+        let deed = Deed::new(operation, &mut self.unit(), &result);
+        if let Ok(response) = &result {
+            remember(placeholders, response);
+        }
+        let record = self.audit.repeated(deed.by(call.caller));
+        Some(Decided { result, record })
     }
 
     async fn run_in(
@@ -349,46 +537,102 @@ impl Service {
     }
 
     /// All items in one unit: one failure, and nothing of the batch has happened.
-    async fn run_undoable(&self, call: Call<'_>, items: Vec<RequestItem>) -> Answers {
+    async fn run_undoable(
+        &self,
+        call: Call<'_>,
+        items: Vec<RequestItem>,
+        mut named: Option<Named>,
+    ) -> Answers {
+        // What was done stays done, whatever becomes of the reads that are done anew.
+        let is_answered = |named: &Option<Named>| named.as_ref().is_some_and(Named::is_answered);
+        if is_answered(&named) {
+            return self.run_each(call, items, named, true).await;
+        }
         let mut tries = TRIES;
         loop {
             let mut unit = self.unit();
             let (mut answers, deeds) = self.run_all(call, &mut unit, items.clone()).await;
             let complete = answers.items.iter().all(|it| it.status == ResultStatus::Success);
-            if complete && unit.is_clean() {
-                for (at, deed) in deeds.iter().enumerate() {
-                    answers.record = self.audit.used(deed.by(call.caller), None);
-                    answers.uses.push(at);
+            let failed = if complete {
+                match self
+                    .conclude_all(call, (unit, named.as_ref()), (&items, &deeds), &mut answers)
+                    .await
+                {
+                    Ok(()) => return answers,
+                    Err(failed) => Some(failed),
                 }
-                return answers;
+            } else {
+                None
+            };
+            if let Some(named) = &mut named {
+                Box::pin(self.is_found_again(named)).await;
             }
-            if !complete {
-                self.undone(call, &deeds, &mut answers);
-                answers.undo();
-                return answers;
+            if is_answered(&named) {
+                return Box::pin(self.run_each(call, items, named, true)).await;
             }
-            for deed in &deeds {
-                self.audit.change(deed.by(call.caller), &mut unit);
-            }
-            match unit.commit().await {
-                Ok(()) => return answers,
-                Err(error) if error.retry && tries > 1 => tries = tries.saturating_sub(1),
-                Err(error) => {
-                    let last = answers.items.pop();
-                    let named = last.map_or((None, None), |it| (it.operation, it.id));
+            match failed {
+                None => {
+                    self.undone(call, &deeds, &mut answers);
                     answers.undo();
-                    let decided = match deeds.split_last() {
-                        Some((last, others)) => {
-                            self.undone(call, others, &mut answers);
-                            self.used(call, last, Err(error))
-                        }
-                        None => Decided::unrecorded(error),
-                    };
-                    answers.push(named, decided);
                     return answers;
+                }
+                Some(failed) if failed.again && tries > 1 => tries = tries.saturating_sub(1),
+                Some(failed) => return self.all_undone(call, &deeds, answers, failed.error),
+            }
+        }
+    }
+
+    /// Ends a batch whose items have all succeeded.
+    async fn conclude_all(
+        &self,
+        call: Call<'_>,
+        (mut unit, named): (Unit, Option<&Named>),
+        (items, deeds): (&[RequestItem], &[Deed]),
+        answers: &mut Answers,
+    ) -> std::result::Result<(), Failed> {
+        if let Some(named) = named {
+            let answered = items.iter().zip(&answers.items).zip(0..);
+            for ((item, answer), place) in answered {
+                if let (true, Some(response)) = (is_change(item), &answer.response) {
+                    let kept = self.keep(call, &mut unit, (named, place), response).await;
+                    kept.map_err(|error| Failed { error, again: false })?;
                 }
             }
         }
+        if unit.is_clean() {
+            for (at, deed) in deeds.iter().enumerate() {
+                answers.record = self.audit.used(deed.by(call.caller), None);
+                answers.uses.push(at);
+            }
+            return Ok(());
+        }
+        for deed in deeds {
+            self.audit.change(deed.by(call.caller), &mut unit);
+        }
+        let committed = unit.commit().await;
+        committed.map_err(|error| Failed { again: error.retry, error })
+    }
+
+    /// Ends a batch that could not be written: its last item failed.
+    fn all_undone(
+        &self,
+        call: Call<'_>,
+        deeds: &[Deed],
+        mut answers: Answers,
+        error: Error,
+    ) -> Answers {
+        let last = answers.items.pop();
+        let named = last.map_or((None, None), |it| (it.operation, it.id));
+        answers.undo();
+        let decided = match deeds.split_last() {
+            Some((last, others)) => {
+                self.undone(call, others, &mut answers);
+                self.used(call, last, Err(error))
+            }
+            None => Decided::unrecorded(error),
+        };
+        answers.push(named, decided);
+        answers
     }
 
     /// Records the items before one that failed.
@@ -494,6 +738,10 @@ fn size(value: &ttlv::Value<'_>) -> usize {
         _ => 0,
     };
     body.saturating_add(HEAD)
+}
+
+fn is_change(item: &RequestItem) -> bool {
+    item.payload.as_ref().is_ok_and(operation::changes)
 }
 
 fn item_request(item: RequestItem) -> Result<Request> {

@@ -12,7 +12,9 @@ use kmip::enumerations::ResultReason;
 use kmip::stored::StoredRecord;
 use kms_crypto::secret::{self, Secret};
 use kms_seal::{Clear, Protection};
-use kms_store::{ApiToken, AuditChange, AuditEpoch, AuditHead, Grant, KeyringRow, Row, Store};
+use kms_store::{
+    ApiToken, AuditChange, AuditEpoch, AuditHead, Grant, KeptAnswer, KeyringRow, Row, Store,
+};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -21,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::keyring::{self, OpenError};
 use crate::unit::from_store;
 use crate::usage::Counters;
-use crate::vault::{Keys, tampered};
+use crate::vault::{Keys, altered_answer, tampered};
 
 /// How long the generations that were read are relied on when something is sealed. A
 /// generation that went out of use is kept for longer.
@@ -199,6 +201,11 @@ impl Vault {
 
     pub(crate) fn open_usage(&self, id: &str, sealed: &[u8]) -> Result<Counters> {
         self.of(1).ok_or_else(|| tampered(id))?.open_usage(id, sealed)
+    }
+
+    /// Opens what is kept of a request, and refuses what was altered, moved or swapped.
+    pub(crate) fn open_answer(&self, answer: &KeptAnswer) -> Result<Secret> {
+        self.of(answer.sealed_by).ok_or_else(altered_answer)?.open_answer(answer)
     }
 
     /// Whether `grant` is one that this server made and that was not withdrawn since.

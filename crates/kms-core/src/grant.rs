@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::Service;
 use crate::access::Permission;
+use crate::again::Named;
 use crate::audit::{Act, Decision};
 use crate::error::{Error, Result};
 use crate::grant_record::{Deed, Recorded};
@@ -117,9 +118,16 @@ impl Turns {
     }
 }
 
+/// Who asks for a change, and what is kept of it where they gave it a name.
+#[derive(Clone, Copy)]
+pub(crate) struct Asks<'a> {
+    pub(crate) caller: Caller<'a>,
+    pub(crate) named: Option<&'a Named>,
+}
+
 /// Which way a user's permissions change.
 #[derive(Clone, Copy)]
-enum Change<'a> {
+pub(crate) enum Change<'a> {
     Grant(&'a Terms<'a>),
     Withdraw(&'a [Permission]),
 }
@@ -134,7 +142,7 @@ struct Held {
 
 impl Change<'_> {
     /// What it is, for its record.
-    fn deed<'u>(self, id: &str, user: &'u str) -> Deed<'u> {
+    pub(crate) fn deed<'u>(self, id: &str, user: &'u str) -> Deed<'u> {
         match self {
             Self::Grant(terms) => {
                 Deed::new("Grant", id, user, terms.permissions).until(terms.expires.map(moment))
@@ -183,7 +191,7 @@ fn add(terms: &Terms<'_>, user: &str, before: Option<&Held>) -> Result<Held> {
 }
 
 /// The permissions of both lists, each once, in the order of lists.
-fn sorted(a: &[Permission], b: &[Permission]) -> Vec<Permission> {
+pub(crate) fn sorted(a: &[Permission], b: &[Permission]) -> Vec<Permission> {
     Permission::ALL.into_iter().filter(|it| a.contains(it) || b.contains(it)).collect()
 }
 
@@ -224,7 +232,7 @@ pub(crate) fn parse(list: &str) -> Vec<Permission> {
     names.iter().filter_map(|name| Permission::parse(name)).collect()
 }
 
-fn spell(permissions: &[Permission]) -> String {
+pub(crate) fn spell(permissions: &[Permission]) -> String {
     let names: Vec<_> = permissions.iter().map(|it| format!("\"{}\"", it.name())).collect();
     format!("[{}]", names.join(","))
 }
@@ -278,31 +286,14 @@ impl Service {
         self.change_recorded(caller.into(), id, user, Change::Withdraw(permissions)).await
     }
 
-    /// Changes grants, and sees to it that there is a record of it: with the change, or by itself.
-    async fn change_recorded(
+    pub(crate) async fn change(
         &self,
-        caller: Caller<'_>,
-        id: Option<&str>,
-        user: &str,
-        change: Change<'_>,
-    ) -> Result<()> {
-        self.audit.ready()?;
-        let result = self.change(caller, id, user, change).await;
-        let deed = change.deed(id.unwrap_or(REGISTER), user);
-        match result {
-            Ok(Recorded::WithTheChange) => Ok(()),
-            Ok(Recorded::NotYet) => self.recorded(caller, deed.act(), Ok(())).await,
-            Err(error) => self.recorded(caller, deed.act(), Err(error)).await,
-        }
-    }
-
-    async fn change(
-        &self,
-        caller: Caller<'_>,
+        asks: Asks<'_>,
         id: Option<&str>,
         user: &str,
         change: Change<'_>,
     ) -> Result<Recorded> {
+        let caller = asks.caller;
         if let Change::Grant(terms) = change {
             self.check_terms(terms)?;
         }
@@ -318,7 +309,7 @@ impl Service {
             if to_oneself {
                 return Err(Error::invalid("who lets others create may create already"));
             }
-            return self.change_tried(caller, REGISTER, &user, change).await;
+            return self.change_tried(asks, REGISTER, &user, change).await;
         };
         let mut veil = self.slots.veil();
         // Whoever is refused waits for nobody's turn, which would tell that there is one.
@@ -327,7 +318,7 @@ impl Service {
             Ok(_) if to_oneself => {
                 Err(Error::invalid("the owner of an object may do everything with it already"))
             }
-            Ok(_) => self.change_tried(caller, id, &user, change).await,
+            Ok(_) => self.change_tried(asks, id, &user, change).await,
             Err(hidden) => Err(hidden),
         };
         if is_hidden(&result) {
@@ -339,7 +330,7 @@ impl Service {
 
     async fn change_tried(
         &self,
-        caller: Caller<'_>,
+        asks: Asks<'_>,
         id: &str,
         user: &str,
         change: Change<'_>,
@@ -348,7 +339,7 @@ impl Service {
         let _turn = self.turns.take(id).await;
         let mut result = Err(Error::conflict(id));
         for _ in 0..TRIES {
-            result = self.change_once(caller, id, user, change).await;
+            result = self.change_once(asks, id, user, change).await;
             if !matches!(&result, Err(error) if error.retry) {
                 break;
             }
@@ -358,11 +349,12 @@ impl Service {
 
     async fn change_once(
         &self,
-        caller: Caller<'_>,
+        asks: Asks<'_>,
         id: &str,
         user: &str,
         change: Change<'_>,
     ) -> Result<Recorded> {
+        let Asks { caller, named } = asks;
         let mut unit = self.unit();
         let object = match id {
             REGISTER => register(&mut unit).await?,
@@ -393,6 +385,10 @@ impl Service {
         });
         // The record's version rises with each change, so that two changes cannot cross.
         unit.update(&object, record);
+        if let Some(named) = named {
+            // That it was done is all there is to answer.
+            named.keep(&self.vault, (&mut unit, now), 0, &[]).await?;
+        }
         let deed = change.deed(id, user);
         self.audit.change(Decision { caller, act: deed.act() }, &mut unit);
         unit.commit().await.map_err(|error| first_of_all(id, error))?;

@@ -5,6 +5,7 @@
 //! encodings or configuration files.
 
 mod access;
+mod again;
 mod api_token;
 mod archive;
 mod attribute_rules;
@@ -43,6 +44,7 @@ pub use crate::access::{
     Makes, Needs, OperationRow, Permission, Refusal, Role, Row as AccessRow, Standing, Window,
     decide,
 };
+pub use crate::again::{IDEMPOTENCY_KEY_LENGTH_MAX, IdempotencyKey};
 pub use crate::api_token::{
     ApiTokens, Invalid as InvalidApiToken, Listed as ListedApiToken, TokenError, TokenState,
     Verified as VerifiedApiToken,
@@ -148,8 +150,9 @@ impl Service {
         self.usage.warnings()
     }
 
-    /// Writes the states that the clock has brought about into their rows, a few at a time. What
-    /// is answered never depends on it. Returns whether there is more to do.
+    /// Writes the states that the clock has brought about into their rows, and removes the answers
+    /// that were kept for long enough, a few at a time. What is answered never depends on it. Returns
+    /// whether there is more to do.
     pub async fn catch_up(&self) -> Result<bool> {
         let now = self.clock.now();
         let due = self.store.due(now, CATCH_UP_ROWS).await.map_err(unit::from_store)?;
@@ -170,8 +173,9 @@ impl Service {
             }
         }
         self.streams.forget_idle(now);
+        let forgets = self.forget_answers().await? | self.reseal_answers().await?;
         // Where none could be moved, the next page would be the same.
-        Ok(full && moved)
+        Ok(full && moved || forgets)
     }
 
     fn unit(&self) -> Unit {

@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::again::IdempotencyKey;
+
 /// A user that authentication vouched for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Principal {
@@ -79,11 +81,15 @@ pub struct Caller<'a> {
     pub peer: Option<SocketAddr>,
     /// The request's identifier; for the audit.
     pub request: RequestId<'a>,
+    /// What the client calls the exchange; for the audit, and nothing is decided by it.
+    pub correlation: Option<&'a str>,
+    /// What the caller calls the request, so that sending it twice is doing it once.
+    pub key: Option<IdempotencyKey<'a>>,
 }
 
 impl<'a> From<&'a Principal> for Caller<'a> {
     fn from(principal: &'a Principal) -> Self {
-        Self { principal, peer: None, request: RequestId::None }
+        Self { principal, peer: None, request: RequestId::None, correlation: None, key: None }
     }
 }
 

@@ -12,7 +12,7 @@ use kms_crypto::kdf;
 use kms_crypto::mac::{self, MacKey};
 use kms_crypto::seal::SealKey;
 use kms_crypto::secret::{self, Secret};
-use kms_store::{ApiToken, AuditChange, AuditEpoch, AuditHead, Grant, Row};
+use kms_store::{ApiToken, AuditChange, AuditEpoch, AuditHead, Grant, KeptAnswer, Row};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -36,6 +36,7 @@ pub(crate) struct Keys {
     api_tokens: Secret,
     audit: MacKey,
     audit_first: SealKey,
+    answers: SealKey,
 }
 
 impl Keys {
@@ -60,6 +61,7 @@ impl Keys {
             api_tokens: Secret::new(key("api token")?.to_vec()),
             audit: MacKey::new(&*key("audit")?),
             audit_first: seal("audit key")?,
+            answers: seal("answer")?,
         })
     }
 
@@ -201,6 +203,25 @@ impl Keys {
         key.expose().try_into().ok().map(Zeroizing::new)
     }
 
+    /// Seals what is kept of a request, bound to all other columns.
+    pub(crate) fn seal_answer(
+        &self,
+        id: [u8; 32],
+        place: u32,
+        at: i64,
+        plain: &[u8],
+    ) -> Result<KeptAnswer> {
+        let answer = KeptAnswer { id, place, at, sealed_by: self.generation, sealed: Vec::new() };
+        let sealed = self.answers.seal(&bind_answer(&answer), plain).map_err(Error::internal)?;
+        Ok(KeptAnswer { sealed, ..answer })
+    }
+
+    /// Opens what is kept of a request, and refuses what was altered, moved or swapped.
+    pub(crate) fn open_answer(&self, answer: &KeptAnswer) -> Result<Secret> {
+        let opened = self.answers.open(&bind_answer(answer), &answer.sealed);
+        opened.map_err(|cause| altered_answer().because(cause))
+    }
+
     /// The MAC of a grant: over all its columns, and over its bucket's epoch.
     pub(crate) fn grant_mac(&self, grant: &Grant, epoch: u32) -> Vec<u8> {
         let Grant { id, user, permissions, expires, note, .. } = grant;
@@ -237,6 +258,16 @@ pub(crate) fn tampered(id: &str) -> Error {
     .because("what is stored does not fit together")
 }
 
+pub(crate) fn altered_answer() -> Error {
+    tracing::error!("an answer that was kept for an Idempotency Key was altered; refused");
+    Error::new(
+        kmip::enumerations::ResultReason::GeneralFailure,
+        "the answer that is kept for this Idempotency Key was altered and is refused; tell the \
+         operator",
+    )
+    .because("what is stored does not fit together")
+}
+
 fn tag_of(sealed: &[u8]) -> &[u8] {
     sealed.split_last_chunk::<TAG_LENGTH>().map_or(&[], |(_, tag)| tag.as_slice())
 }
@@ -262,6 +293,17 @@ fn bind_epoch(row: &AuditEpoch) -> Vec<u8> {
     for number in [epoch, first, head] {
         bound.extend_from_slice(&number.to_be_bytes());
     }
+    bound
+}
+
+fn bind_answer(answer: &KeptAnswer) -> Vec<u8> {
+    let KeptAnswer { id, place, at, sealed_by, .. } = answer;
+    let mut bound = Vec::with_capacity(64);
+    bound.push(b'I');
+    push(&mut bound, id);
+    bound.extend_from_slice(&place.to_be_bytes());
+    bound.extend_from_slice(&at.to_be_bytes());
+    bound.extend_from_slice(&sealed_by.to_be_bytes());
     bound
 }
 

@@ -7,6 +7,7 @@
     reason = "a program for a person at a terminal, which waits and reads the clock"
 )]
 
+mod bench;
 mod calendar;
 mod case;
 mod check;
@@ -39,6 +40,7 @@ type Task = fn(&[String]) -> Result<bool>;
 const TASKS: &[(&str, Task)] = &[
     ("browser", people::browser),
     ("conformance", conformance::task),
+    ("database", bench::database),
     ("db", db::task),
     ("edgelessdb", edgelessdb::task),
     ("faults", faults::task),

@@ -17,7 +17,8 @@ use kmip::operation::Request;
 use kmip::{Version, tag};
 use kms_auth::{Kind, Offered, Refusal};
 use kms_core::{
-    Act, Again, Caller, Error, Executed, Principal, REQUEST, RequestId, operation_name,
+    Act, Again, Caller, Error, Executed, IdempotencyKey, Principal, REQUEST, RequestId,
+    operation_name,
 };
 use ttlv::around::{self, Gap, Long};
 use ttlv::{Encoding, Item, Spelling, TagNames, Unknown};
@@ -41,6 +42,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) offered: Offered<'a>,
     pub(crate) decided: Decided<'a>,
     pub(crate) request: RequestId<'a>,
+    /// What the caller calls it, or why it cannot be called that.
+    pub(crate) key: Result<Option<IdempotencyKey<'a>>, Error>,
 }
 
 /// Who is calling, or why nobody is let in.
@@ -241,7 +244,7 @@ impl Unread {
 
 /// Answers a request.
 pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Question) -> Answer {
-    let Arrival { entrance, encoding, offered, decided, request } = arrival;
+    let Arrival { entrance, encoding, offered, decided, request, key } = arrival;
     let started = Instant::now();
     let reading = if question.takes_long() {
         let owned = Arc::clone(app);
@@ -269,7 +272,13 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
             return turn_away(app, entrance, encoding, Some(&reading), &refusal);
         }
     };
-    let caller = Caller { principal: &principal, peer, request };
+    let (reading, key) = match key {
+        Ok(key) => (reading, key),
+        // What was refused already stays refused for that.
+        Err(_) if matches!(reading, Reading::Refused(_)) => (reading, None),
+        Err(error) => (Reading::Refused(unnamed(app, encoding, &reading, error)), None),
+    };
+    let caller = Caller { peer, request, key, ..Caller::from(&*principal) };
     match reading {
         Reading::Operation(request) => perform(app, caller, request, started).await,
         Reading::Message(request) => execute(app, caller, encoding, request, started).await,
@@ -287,6 +296,16 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
             }
         }
     }
+}
+
+/// The answer to a request whose name is none, of the kind that was asked for.
+fn unnamed(app: &App, encoding: Encoding, reading: &Reading, error: Error) -> Unread {
+    let reason = error.reason;
+    let answer = match reading {
+        Reading::Message(message) => refuse(app, encoding, message.header.version(), error),
+        Reading::Operation(_) | Reading::Refused(_) => Answer::operation_error(&error),
+    };
+    Unread::new(answer, reason)
 }
 
 /// Records that somebody is not let in, and logs it: under the identifier that the answer carries,

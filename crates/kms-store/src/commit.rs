@@ -9,7 +9,7 @@ use crate::audit::{AuditRecorder, AuditWrite};
 use crate::backend::packed;
 use crate::cache::Cache;
 use crate::record::{
-    ApiToken, Cached, Grant, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME,
+    ApiToken, Cached, Grant, KeyringRow, MAX_ANSWER, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME,
     MAX_PERMISSIONS, MAX_SEALED, Write,
 };
 
@@ -57,6 +57,7 @@ impl Commit {
         let weight = |write: &Write| match write {
             Write::Put { row, .. } => row.record.len() + row.material.as_ref().map_or(0, Vec::len),
             Write::Audit(write) => write.weight(),
+            Write::Answer(answer) | Write::ResealAnswer { answer, .. } => answer.sealed.len(),
             _ => 0,
         };
         self.writes.iter().map(|write| 256 + weight(write)).sum()
@@ -89,6 +90,9 @@ impl Commit {
                 | Write::Retire { .. }
                 | Write::PutUsage { .. }
                 | Write::ApiTokens { .. }
+                | Write::Answer(_)
+                | Write::ResealAnswer { .. }
+                | Write::ForgetAnswers { .. }
                 | Write::Audit(_) => {}
             }
         }
@@ -116,6 +120,9 @@ impl Drop for Commit {
                 | Write::Retire { .. }
                 | Write::PutUsage { .. }
                 | Write::ApiTokens { .. }
+                | Write::Answer(_)
+                | Write::ResealAnswer { .. }
+                | Write::ForgetAnswers { .. }
                 | Write::Audit(_) => {}
             }
         }
@@ -151,7 +158,10 @@ fn check(write: &Write) -> Result<(), Error> {
         Write::ApiTokens { put, .. } => put.iter().try_for_each(check_api_token),
         Write::Audit(write) => write.check(),
         Write::Retire { id } => at_most("an identifier", id.len(), MAX_NAME),
-        Write::RemoveGrant { .. } | Write::Remove { .. } => Ok(()),
+        Write::Answer(answer) | Write::ResealAnswer { answer, .. } => {
+            at_most("a sealed answer", answer.sealed.len(), MAX_ANSWER)
+        }
+        Write::RemoveGrant { .. } | Write::Remove { .. } | Write::ForgetAnswers { .. } => Ok(()),
     }
 }
 

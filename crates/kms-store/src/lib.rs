@@ -22,8 +22,9 @@ pub use audit::{AuditChange, AuditEpoch, AuditHead, AuditRecorder, AuditWrite, M
 pub use error::{Error, OpenError};
 pub use location::{Address, AddressError, Location, Password, Product};
 pub use record::{
-    ApiToken, Cached, Condition, EVERYONE, Grant, IndexEntry, KeyringRow, MAX_INDEX_ENTRIES,
-    MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS, MAX_SEALED, Row, Search, Usage, Write,
+    ApiToken, Cached, Condition, EVERYONE, Grant, IndexEntry, KeptAnswer, KeyringRow, MAX_ANSWER,
+    MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS, MAX_SEALED, Row, Search, Usage,
+    Write,
 };
 pub use remote::{Identity, Remote, Roots};
 pub use transfer::{Import, Known, Snapshot, Stored};
@@ -266,6 +267,25 @@ impl Store {
     /// All API tokens by name, and their epoch.
     pub async fn api_tokens(&self) -> Result<(Vec<ApiToken>, u64), Error> {
         self.backend.api_tokens().await
+    }
+
+    /// The answers that are kept under a name, by place.
+    pub async fn answers(&self, id: &[u8; 32]) -> Result<Vec<KeptAnswer>, Error> {
+        self.backend.answers(id).await
+    }
+
+    /// When the oldest answers were made, no later than `until` and no more than `limit` of them.
+    pub async fn oldest_answers(&self, until: i64, limit: usize) -> Result<Vec<i64>, Error> {
+        self.backend.oldest_answers(until, limit).await
+    }
+
+    /// Answers that were sealed by an older generation of keys than `generation`.
+    pub async fn answers_sealed_before(
+        &self,
+        generation: u32,
+        limit: usize,
+    ) -> Result<Vec<KeptAnswer>, Error> {
+        self.backend.answers_sealed_before(generation, limit).await
     }
 
     /// Records of changes that are not known to be in the log of `server`, from one to another epoch

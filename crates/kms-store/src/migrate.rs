@@ -68,6 +68,7 @@ migrations! {
     3, "api-tokens", "0003-api-tokens";
     4, "audit", "0004-audit";
     5, "ledger", "0005-ledger";
+    6, "answers", "0006-answers";
 }
 
 /// Why a database's schema cannot be used.

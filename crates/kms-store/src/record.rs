@@ -18,6 +18,8 @@ pub const MAX_INDEX_VALUE: usize = 255;
 pub const MAX_INDEX_ENTRIES: usize = 4096;
 /// The longest sealed record, material or usage, in bytes.
 pub const MAX_SEALED: usize = 128 << 20;
+/// The longest sealed answer, in bytes.
+pub const MAX_ANSWER: usize = 72 << 10;
 /// The longest permissions list of a grant, in bytes.
 pub const MAX_PERMISSIONS: usize = 4096;
 /// How many bytes of a record's end tell it from any other: the tag of what sealed it.
@@ -128,6 +130,30 @@ pub struct Usage {
     pub sealed_by: u32,
 }
 
+/// The answer to a change, kept so that the same request again gets it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// Stands for whose request it is, and what they call it.
+    pub id: [u8; 32],
+    /// Which item of the request.
+    pub place: u32,
+    /// When the change was made, in seconds since 1970.
+    pub at: i64,
+    /// Which generation of keys sealed it.
+    pub sealed_by: u32,
+    /// The request and its answer.
+    pub sealed: Vec<u8>,
+}
+
+impl std::fmt::Debug for KeptAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeptAnswer")
+            .field("place", &self.place)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One change. A commit makes all of its changes or none.
 #[derive(Clone, Debug)]
 pub enum Write {
@@ -180,6 +206,20 @@ pub enum Write {
         put: Vec<ApiToken>,
         /// The epoch that was read, and the one from now on.
         epoch: (u64, u64),
+    },
+    /// Keeps an answer; where there is one of its name and place, the commit is a conflict.
+    Answer(KeptAnswer),
+    /// Seals an answer anew, if it is still there as it was.
+    ResealAnswer {
+        /// The answer.
+        answer: KeptAnswer,
+        /// What was sealed before.
+        expected: Vec<u8>,
+    },
+    /// Removes the answers that were kept until a moment, it included.
+    ForgetAnswers {
+        /// The moment, in seconds since 1970.
+        until: i64,
     },
     /// Something of the audit log.
     Audit(AuditWrite),

@@ -47,6 +47,7 @@ struct Shared {
     open: AtomicU64,
     there: AtomicU64,
     back: AtomicU64,
+    turns: AtomicU64,
 }
 
 /// A proxy. It ends, with what it carries, when this is dropped.
@@ -78,6 +79,7 @@ impl Proxy {
             open: AtomicU64::new(0),
             there: AtomicU64::new(0),
             back: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
         });
         let ours = Arc::clone(&shared);
         thread::spawn(move || listen(&listener, &ours));
@@ -161,6 +163,12 @@ impl Proxy {
     /// How many bytes were carried this way.
     pub fn bytes(&self, way: Way) -> u64 {
         self.shared.counter(way).load(Ordering::SeqCst)
+    }
+
+    /// How many round trips were made: how often something was sent on a connection whose last word had
+    /// come from the other end.
+    pub fn turns(&self) -> u64 {
+        self.shared.turns.load(Ordering::SeqCst)
     }
 
     fn order(&self, change: impl FnOnce(&mut Orders)) {
@@ -254,10 +262,12 @@ struct Link<'a> {
     shared: &'a Shared,
     born: u64,
     over: AtomicBool,
+    /// Whether the last word came from the near end.
+    asked: AtomicBool,
 }
 
 fn both_ways(near: &TcpStream, far: &TcpStream, shared: &Shared, born: u64) {
-    let link = Link { shared, born, over: AtomicBool::new(false) };
+    let link = Link { shared, born, over: AtomicBool::new(false), asked: AtomicBool::new(false) };
     thread::scope(|scope| {
         scope.spawn(|| link.carry(near, far, Way::There));
         link.carry(far, near, Way::Back);
@@ -287,6 +297,9 @@ impl Link<'_> {
             let piece = piece.unwrap_or_default();
             // Counted first: who has read a byte finds it counted.
             self.shared.counter(way).fetch_add(admitted, Ordering::SeqCst);
+            if !self.asked.swap(way == Way::There, Ordering::SeqCst) && way == Way::There {
+                self.shared.turns.fetch_add(1, Ordering::SeqCst);
+            }
             if to.write_all(piece).is_err() || piece.len() < read {
                 break false;
             }

@@ -44,7 +44,7 @@ impl Callers {
         std::fs::create_dir_all(&data)?;
         let issuer = Lab::start(&programs.lab, "issuer")?;
         let mut variables = QUIET.to_vec();
-        variables.push(("KMS_DELEGATED_AUTHORITY_DOMAIN", &issuer.issuer));
+        variables.push(("KMS_DELEGATED_AUTHORITY_DOMAIN", &issuer.url));
         variables.push(("KMS_JWT_AUDIENCE", AUDIENCE));
         let server = Server::start(&programs.server, &data, &variables)?;
         let mut callers = Self { issuer, server };

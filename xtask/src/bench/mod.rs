@@ -5,6 +5,7 @@
 mod audit;
 mod bare;
 mod callers;
+mod databases;
 mod existence;
 mod load;
 mod message;
@@ -46,6 +47,8 @@ pub(crate) struct Plan {
 pub(crate) struct Programs {
     pub(crate) server: PathBuf,
     pub(crate) echo: PathBuf,
+    /// The echo that asks a database.
+    pub(crate) database_echo: PathBuf,
     pub(crate) bare: PathBuf,
     pub(crate) lab: PathBuf,
 }
@@ -91,7 +94,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<bool> {
     let plan = Plan::read(arguments)?;
     let programs = build()?;
     let scratch = places::scratch("bench")?;
-    let echo = Server::start_at(&programs.echo, &scratch.join("echo.log"))?;
+    let echo = Server::start_at(&programs.echo, &[], &scratch.join("echo.log"))?;
     let mut lines = Vec::new();
     let data = scratch.join("small");
     std::fs::create_dir_all(&data)?;
@@ -108,6 +111,7 @@ pub(crate) fn task(arguments: &[String]) -> Result<bool> {
             lines.extend(shares::measure(&plan, &mut callers)?);
         }
     }
+    lines.extend(databases::measure(&plan, &programs, &scratch)?);
     lines.extend(special::memory_and_start(&plan, &programs, &scratch)?);
     lines.extend(special::large(&plan, &programs, &echo, &scratch)?);
     lines.extend(special::binary_size(&plan, &programs)?);
@@ -130,10 +134,13 @@ fn build() -> Result<Programs> {
         "--examples",
     ]))?;
     run::must(&mut run::cargo(["build", "--release", "-p", "kms-crypto", "--example", "bare"]))?;
+    let database = ["build", "--release", "-p", "kms-store", "--example", "echo_database"];
+    run::must(&mut run::cargo(database))?;
     run::must(&mut run::cargo(["build", "--release", "-p", "kms-lab"]))?;
     Ok(Programs {
         server: places::program("release", "kms-server"),
         echo: places::program("release/examples", "echo"),
+        database_echo: places::program("release/examples", "echo_database"),
         bare: places::program("release/examples", "bare"),
         lab: places::program("release", "kms-lab"),
     })

@@ -55,7 +55,17 @@ pub(crate) fn measure(plan: &Plan, server: &Server, echo: &Server) -> Result<Vec
 
 /// Measures `row` and an echo of its sizes, in turn, for all rounds.
 pub(crate) fn in_turn(plan: &Plan, row: &Row, server: &Server, echo: &Server) -> Result<Pair> {
-    let echoes = echoes(server, &row.requests)?;
+    in_turn_with(plan, row, server, (echo, ""))
+}
+
+/// The same with an echo that does something more: `path` says what.
+pub(crate) fn in_turn_with(
+    plan: &Plan,
+    row: &Row,
+    server: &Server,
+    (echo, path): (&Server, &str),
+) -> Result<Pair> {
+    let echoes = echoes_at(server, &row.requests, path)?;
     let shape = Shape { connections: row.connections, slice: plan.slice, rate: None };
     let mut pair = Pair { work: Measured::default(), echo: Measured::default() };
     for _ in 0..plan.rounds {
@@ -156,17 +166,27 @@ fn decrypt_binary(id: &str, encrypted: &[u8]) -> Result<Vec<u8>> {
 
 /// For each request one to the echo with the same body, whose answer has the size of the real one.
 pub(crate) fn echoes(server: &Server, requests: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    echoes_at(server, requests, "")
+}
+
+fn echoes_at(server: &Server, requests: &[Vec<u8>], path: &str) -> Result<Vec<Vec<u8>>> {
     let mut echoes = Vec::new();
     for request in requests {
         let size = exchange(server, request)?.len();
         let at = request.windows(4).position(|four| four == b"\r\n\r\n").context("a request")?;
         let body = request.get(at + 4..).unwrap_or_default();
-        echoes.push(http::request("POST", &format!("/{size}"), "application/octet-stream", body));
+        echoes.push(http::request(
+            "POST",
+            &format!("{path}/{size}"),
+            "application/octet-stream",
+            body,
+        ));
     }
     Ok(echoes)
 }
 
-fn line(row: &Row, pair: &Pair) -> Line {
+/// What a row came to, as a multiple of its echo.
+pub(crate) fn line(row: &Row, pair: &Pair) -> Line {
     let work = &pair.work;
     let ratio = pair.ratio();
     Line {

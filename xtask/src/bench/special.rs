@@ -303,7 +303,7 @@ fn locate(plan: &Plan, server: &Server, echo: &Server) -> Result<Line> {
 }
 
 /// Makes named keys, a thousand a message.
-fn fill(server: &Server, objects: u64) -> Result<()> {
+pub(crate) fn fill(server: &Server, objects: u64) -> Result<()> {
     const BATCH: u64 = 1000;
     let mut connection = Connection::open(server.address)?;
     let begun = Instant::now();

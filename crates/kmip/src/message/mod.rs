@@ -3,19 +3,24 @@
 //! Must not know what any operation does, nor how messages travel.
 
 mod bare;
+mod extension;
 mod header;
 mod reason;
+mod repeated;
 
 use ttlv::{Item, Value};
 
 pub use bare::{
     BareError, bare_operation, read_bare, read_bare_response, write_bare, write_bare_request,
 };
+pub use extension::VENDOR as EXTENSION_VENDOR;
 pub use header::{
     Asynchrony, Authentication, Credential, Device, Nonce, ProtocolVersion, RequestHeader,
     ResponseHeader, UsernameAndPassword,
 };
+pub use repeated::{identity, read_kept, write_kept};
 
+use self::extension::Extension;
 use crate::enumerations::{Operation, ResultReason, ResultStatus};
 use crate::operation::{Request, Response};
 use crate::wire::{self, Bytes, StructWriter, Wire, put, read as read_value, required, structure};
@@ -58,7 +63,10 @@ pub struct RequestItem {
     pub id: Option<Bytes>,
     /// The request; or why its payload is none, so that the other items can be answered.
     pub payload: Result<Request, wire::Error>,
-    /// Whether it carries an extension that must be understood; none is understood here.
+    /// What the client calls the request, so that doing it twice is doing it once: from the one
+    /// extension that is understood here, of the vendor [`EXTENSION_VENDOR`].
+    pub idempotency_key: Option<String>,
+    /// Whether it carries an extension that must be understood, and is not.
     pub critical_extension: bool,
 }
 
@@ -70,6 +78,7 @@ impl RequestItem {
             ephemeral: None,
             id: None,
             payload: Ok(request),
+            idempotency_key: None,
             critical_extension: false,
         }
     }
@@ -287,14 +296,18 @@ fn check_count(announced: Option<i32>, found: usize, version: Version) -> Result
 
 fn read_item(value: Value<'_>, version: Version) -> Result<RequestItem, wire::Error> {
     let (mut operation, mut ephemeral, mut id, mut payload) = (None, None, None, None);
-    let mut critical_extension = false;
+    let (mut idempotency_key, mut critical_extension) = (None, false);
     for item in structure(value)? {
         match item.tag {
             tag::Operation => put(&mut operation, item, version)?,
             tag::Ephemeral if version >= Version::V2_0 => put(&mut ephemeral, item, version)?,
             tag::UniqueBatchItemID => put(&mut id, item, version)?,
             tag::RequestPayload if payload.is_none() => payload = Some(item.value),
-            tag::MessageExtension => critical_extension |= is_critical(&item, version)?,
+            tag::MessageExtension => match extension::read(&item, version)? {
+                Extension::Key(key) if idempotency_key.is_none() => idempotency_key = Some(key),
+                Extension::Key(_) => return Err(wire::Error::Duplicate(tag::MessageExtension)),
+                Extension::Other { critical } => critical_extension |= critical,
+            },
             tag => return Err(wire::Error::Unexpected(tag)),
         }
     }
@@ -302,18 +315,7 @@ fn read_item(value: Value<'_>, version: Version) -> Result<RequestItem, wire::Er
     let payload = payload
         .ok_or(wire::Error::Missing(tag::RequestPayload))
         .and_then(|it| Request::from_value(operation, it, version));
-    Ok(RequestItem { operation, ephemeral, id, payload, critical_extension })
-}
-
-/// Whether an extension must be understood.
-fn is_critical(extension: &Item<'_>, version: Version) -> Result<bool, wire::Error> {
-    let Value::Structure(_) = extension.value else {
-        return Err(wire::Error::WrongType { expected: "a structure" }.at(extension.tag));
-    };
-    match extension.child(tag::CriticalityIndicator) {
-        Some(found) => read_value(found.clone(), version),
-        None => Err(wire::Error::Missing(tag::CriticalityIndicator).at(extension.tag)),
-    }
+    Ok(RequestItem { operation, ephemeral, id, payload, idempotency_key, critical_extension })
 }
 
 fn write_item(item: &RequestItem, version: Version) -> Result<Value<'_>, wire::Error> {
@@ -326,6 +328,9 @@ fn write_item(item: &RequestItem, version: Version) -> Result<Value<'_>, wire::E
         Err(error) => return Err(error.clone()),
     };
     writer.push(Item { tag: tag::RequestPayload, value });
+    if let Some(key) = &item.idempotency_key {
+        writer.push(extension::write(key));
+    }
     Ok(writer.finish())
 }
 

@@ -146,6 +146,67 @@ fn extensions_are_read_for_whether_they_must_be_understood() {
 }
 
 #[test]
+fn our_own_extension_gives_an_item_a_key() {
+    let key = "<IdempotencyKey type=\"TextString\" value=\"k\"/>";
+    let extension = |vendor: &str, content: &str| {
+        format!(
+            "<MessageExtension><VendorIdentification type=\"TextString\" value=\"{vendor}\"/>\
+             <CriticalityIndicator type=\"Boolean\" value=\"true\"/>\
+             <VendorExtension>{content}</VendorExtension></MessageExtension>"
+        )
+    };
+    let read = |extensions: &str| {
+        let item = batch_item("Destroy", ID);
+        let item = item.replace("</BatchItem>", &format!("{extensions}</BatchItem>"));
+        message::read(xml(&request((1, 0), 1, &item)))
+    };
+    let found = |extensions: &str| {
+        let item = read(extensions).unwrap().items.remove(0);
+        (item.idempotency_key, item.critical_extension)
+    };
+    let (ours, vendor) = (extension("open_kms", key), message::EXTENSION_VENDOR);
+    assert_eq!(vendor, "open_kms");
+    assert_eq!(found(&ours), (Some("k".to_owned()), false));
+    assert_eq!(found(&extension("ACME", key)), (None, true));
+    assert_eq!(found(&(ours.clone() + &extension("ACME", ""))), (Some("k".to_owned()), true));
+    for wrong in [
+        extension("open_kms", ""),
+        extension("open_kms", ID),
+        extension("open_kms", &format!("{key}{key}")),
+        extension("open_kms", &key.replace("TextString", "Integer").replace("\"k\"", "\"1\"")),
+        ours.clone() + &ours,
+    ] {
+        assert!(read(&wrong).is_err(), "{wrong}");
+    }
+    // It is written as it is read.
+    let message = read(&ours).unwrap();
+    let version = message.header.version();
+    let written = message::write_request(&message, version).unwrap();
+    assert_eq!(message::read(written).unwrap(), message);
+}
+
+#[test]
+fn a_request_is_the_same_whatever_is_around_it() {
+    use kmip::enumerations::BatchErrorContinuationOption as On;
+    let identity = |version: (i32, i32), items: &str, on| {
+        let message = message::read(xml(&request(version, 1, items))).unwrap();
+        message::identity(message.header.version(), on, &message.items).unwrap()
+    };
+    let item = batch_item("Destroy", ID);
+    let first = identity((1, 4), &item, None);
+    let batch_id = "<UniqueBatchItemID type=\"ByteString\" value=\"01\"/><RequestPayload>";
+    assert_eq!(first, identity((1, 4), &item.replace("<RequestPayload>", batch_id), None));
+    for other in [
+        identity((1, 3), &item, None),
+        identity((1, 4), &item, Some(On::Undo)),
+        identity((1, 4), &batch_item("Get", ID), None),
+        identity((1, 4), &batch_item("Destroy", &ID.replace("\"id\"", "\"other\"")), None),
+    ] {
+        assert_ne!(first, other);
+    }
+}
+
+#[test]
 fn fields_are_read_in_any_order() {
     let text = request(
         (1, 0),

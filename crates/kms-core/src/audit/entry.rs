@@ -27,6 +27,8 @@ pub const REQUEST: &str = "Request";
 pub(super) const SUCCESS: &str = "Success";
 /// Of what was done and taken back with the rest of its batch.
 pub(crate) const UNDONE: &str = "Undone";
+/// Of what had been done before, and was answered as then.
+pub(crate) const REPEATED: &str = "Repeated";
 
 /// The most objects that one record names.
 const OBJECTS_MAX: usize = 16;
@@ -37,12 +39,13 @@ pub(super) struct Who<'a> {
     pub(super) principal: Option<&'a Principal>,
     pub(super) peer: Option<SocketAddr>,
     pub(super) request: RequestId<'a>,
+    pub(super) correlation: Option<&'a str>,
 }
 
 impl<'a> From<Caller<'a>> for Who<'a> {
     fn from(caller: Caller<'a>) -> Self {
-        let Caller { principal, peer, request } = caller;
-        Self { principal: Some(principal), peer, request }
+        let Caller { principal, peer, request, correlation, .. } = caller;
+        Self { principal: Some(principal), peer, request, correlation }
     }
 }
 
@@ -59,6 +62,9 @@ pub(super) fn write<'a>(
         RequestId::None => {}
         RequestId::Given(text) => drop(body.text("request", text)),
         RequestId::Made { process, number } => drop(body.pair("request", process, number)),
+    }
+    if let Some(correlation) = who.correlation {
+        body.text("correlation", correlation);
     }
     if let Some(principal) = who.principal {
         body.text("user", principal.user()).text("scheme", principal.scheme());

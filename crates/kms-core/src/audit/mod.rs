@@ -26,8 +26,8 @@ use crate::error::{Again, Error, Result};
 use crate::principal::{Caller, RequestId};
 use crate::unit::{Unit, from_store};
 
-pub(crate) use entry::UNDONE;
 pub use entry::{Act, REQUEST};
+pub(crate) use entry::{REPEATED, UNDONE};
 use entry::{SUCCESS, Who};
 use open::BESIDE;
 pub(crate) use open::beside;
@@ -146,6 +146,11 @@ impl Audit {
         self.append(decision.caller.into(), &decision.act, UNDONE)
     }
 
+    /// The same for what was done before, and is answered as then.
+    pub(crate) fn repeated(&self, decision: Decision<'_>) -> Option<Ticket> {
+        self.append(decision.caller.into(), &decision.act, REPEATED)
+    }
+
     fn append(&self, who: Who<'_>, act: &Act<'_>, result: &str) -> Option<Ticket> {
         let on = self.0.as_deref()?;
         let append = |out: &mut Vec<u8>| {
@@ -237,7 +242,7 @@ impl Service {
         if !on.may_record_refused() {
             return;
         }
-        let who = Who { principal: None, peer, request };
+        let who = Who { peer, request, ..Who::default() };
         let act = Act { operation: AUTHENTICATE, detail: Some(why), ..Act::default() };
         let ticket = self.audit.append(who, &act, NOT_AUTHENTICATED);
         if let Err(error) = self.audit.settle(ticket).await {

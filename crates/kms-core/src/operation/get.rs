@@ -34,6 +34,8 @@ impl Operation for Get {
     type Response = GetResponse;
     const NEEDS: Needs = Needs::Grant(Permission::Get);
     const ROLES: &'static [Row] = TAKE_OUT;
+    // It notes that the key was taken out.
+    const CHANGES: bool = false;
 
     async fn targets(context: &mut Context<'_>, request: &GetRequest) -> Result<Vec<Target>> {
         let id = context.resolve(request.unique_identifier.as_ref()).await?;

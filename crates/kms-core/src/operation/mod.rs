@@ -58,6 +58,9 @@ pub(crate) trait Operation: Sized {
     const MAKES: Makes = Makes::Nothing;
     /// Whether it writes, so that it is tried again when another request came between.
     const WRITES: bool = true;
+    /// Whether writing is what it is for: the answer to a change is kept where the caller gave the
+    /// request a name, and a read or a use is done anew.
+    const CHANGES: bool = Self::WRITES;
 
     /// The objects that the request names, in their roles.
     fn targets(
@@ -111,6 +114,13 @@ macro_rules! handlers {
         pub(crate) fn writes(request: &Request) -> bool {
             match request {
                 $(Request::$name(_) => <$module::$name as Operation>::WRITES,)*
+            }
+        }
+
+        /// Whether the request is a change, and no read or use.
+        pub(crate) fn changes(request: &Request) -> bool {
+            match request {
+                $(Request::$name(_) => <$module::$name as Operation>::CHANGES,)*
             }
         }
 

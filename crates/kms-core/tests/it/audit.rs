@@ -98,6 +98,8 @@ async fn every_decision_is_one_record() {
     let world = audited("file").await;
     let ann = Principal::by("bearer", "ann@example.com");
     let caller = Caller {
+        correlation: None,
+        key: None,
         principal: &ann,
         peer: Some("192.0.2.7:4711".parse().unwrap()),
         request: RequestId::Given("r-1"),

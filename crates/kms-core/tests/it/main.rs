@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod again;
 mod api_tokens;
 mod archive;
 mod audit;

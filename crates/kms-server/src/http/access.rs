@@ -162,7 +162,8 @@ pub(super) fn principal(call: &Call) -> Result<&Principal, Answer> {
 /// The caller, with where the request comes from.
 pub(super) fn caller(call: &Call) -> Result<Caller<'_>, Answer> {
     let principal = principal(call)?;
-    Ok(Caller { principal, peer: Some(call.peer), request: call.ident.id() })
+    let (peer, request) = (Some(call.peer), call.ident.id());
+    Ok(Caller { peer, request, ..Caller::from(principal) })
 }
 
 async fn listed(call: &Call, spell: fn(Permission) -> &'static str) -> Result<Answer, Answer> {
@@ -188,7 +189,9 @@ async fn changed(
     read: fn(&Call, Change) -> Result<Asked, Answer>,
 ) -> Result<Answer, Answer> {
     let caller = caller(call)?;
-    let asked = match read(call, change) {
+    let key = super::idempotency_key(&call.headers);
+    let key = key.map_err(|error| Answer::resource_error(&error));
+    let (asked, key) = match key.and_then(|key| Ok((read(call, change)?, key))) {
         Ok(asked) => asked,
         Err(answer) => {
             let objects: Vec<_> = call.id.clone().into_iter().collect();
@@ -199,6 +202,7 @@ async fn changed(
         }
     };
     let Asked { id, user, permissions, expires, note } = asked;
+    let caller = Caller { key, ..caller };
     let (service, id) = (&call.app.service, id.as_deref());
     let (result, done) = match change {
         Change::Grant => {

@@ -57,7 +57,9 @@ pub(super) async fn post(
         (Err(Problem::CutOff), Ok(_)) => return wire::cut_off(app, entrance, encoding),
     };
     watch.enter(Phase::Work);
-    let arrival = Arrival { entrance, encoding, offered, decided, request: from.ident.id() };
+    let key = super::idempotency_key(&parts.headers);
+    let request = from.ident.id();
+    let arrival = Arrival { entrance, encoding, offered, decided, request, key };
     wire::answer(app, arrival, question).await
 }
 

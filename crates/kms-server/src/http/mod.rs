@@ -16,6 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ::kmip::enumerations::ResultReason;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -25,7 +26,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use kms_auth::{Offered, Refusal};
-use kms_core::Principal;
+use kms_core::{Error, IdempotencyKey, Principal};
 use tower::ServiceExt;
 
 use self::reply::{Payload, collect};
@@ -216,6 +217,21 @@ fn offered(headers: &HeaderMap, peer: SocketAddr) -> Offered<'_> {
     let authorization = values.next().map(HeaderValue::as_bytes);
     let authorization_repeated = values.next().is_some();
     Offered { authorization, authorization_repeated, peer: Some(peer), ..Offered::default() }
+}
+
+/// What the caller calls a request, so that sending it twice is doing it once.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The name that the header gives a request.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey<'_>>, Error> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        let text = "a request has one Idempotency-Key";
+        return Err(Error::new(ResultReason::InvalidField, text));
+    }
+    // What is not ASCII is refused as what has other letters is.
+    IdempotencyKey::new(value.to_str().unwrap_or_default()).map(Some)
 }
 
 /// Where a request comes from.

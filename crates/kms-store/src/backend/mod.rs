@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::cache::Cache;
 use crate::commit::Commit;
-use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search, Usage};
+use crate::record::{ApiToken, Cached, Grant, KeptAnswer, KeyringRow, Search, Usage};
 use crate::transfer::{Known, Stored};
 use crate::{Config, Error, OpenError};
 
@@ -75,6 +75,12 @@ pub(crate) trait Backend: Send + Sync {
     fn api_token<'a>(&'a self, id: &'a str) -> Answer<'a, Option<(ApiToken, u64)>>;
     /// All API tokens by name, and their epoch.
     fn api_tokens(&self) -> Answer<'_, (Vec<ApiToken>, u64)>;
+    /// The answers under a name, by place.
+    fn answers<'a>(&'a self, id: &'a [u8; 32]) -> Answer<'a, Vec<KeptAnswer>>;
+    /// The moments of the oldest answers, until one.
+    fn oldest_answers(&self, until: i64, limit: usize) -> Answer<'_, Vec<i64>>;
+    /// Answers of older generations than one.
+    fn answers_sealed_before(&self, generation: u32, limit: usize) -> Answer<'_, Vec<KeptAnswer>>;
     /// Records of changes, from one to another epoch and number, both included.
     fn audit_changes<'a>(
         &'a self,

@@ -64,6 +64,12 @@ macro_rules! grant_columns {
     };
 }
 
+macro_rules! answer_columns {
+    () => {
+        "id, place, at, sealed_by, sealed"
+    };
+}
+
 /// Behind the epoch of all tokens.
 macro_rules! api_token_columns {
     () => {
@@ -138,6 +144,13 @@ statements! {
         " FROM (SELECT 1 AS one) o LEFT JOIN meta m ON m.\"key\" = ?1 \
          LEFT JOIN api_tokens t ON 1 = 1 ORDER BY t.name"
     );
+    Answers = concat!(
+        "SELECT ", answer_columns!(), " FROM answers WHERE id = ?1 ORDER BY place"
+    );
+    OldestAnswers = "SELECT at FROM answers WHERE at <= ?1 ORDER BY at LIMIT ?2";
+    AnswersSealedBefore = concat!(
+        "SELECT ", answer_columns!(), " FROM answers WHERE sealed_by < ?1 LIMIT ?2"
+    );
     AuditChanges = "SELECT epoch, number, at, body, mac, sealed_by FROM audit_changes WHERE server = ?1 \
          AND (epoch, number) >= (?2, ?3) AND (epoch, number) <= (?4, ?5) \
          ORDER BY epoch, number LIMIT ?6";
@@ -185,6 +198,9 @@ statements! {
          sealed_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     PutApiToken = "UPDATE api_tokens SET name = ?2, userid = ?3, hash = ?4, created = ?5, \
          expires = ?6, revoked = ?7, mac = ?8, sealed_by = ?9 WHERE id = ?1";
+    ResealAnswer = "UPDATE answers SET sealed_by = ?3, sealed = ?4 \
+         WHERE id = ?1 AND place = ?2 AND sealed = ?5";
+    ForgetAnswers = "DELETE FROM answers WHERE at <= ?1";
     RemoveApiToken = "DELETE FROM api_tokens WHERE id = ?1";
     AddAuditChange = "INSERT INTO audit_changes (server, epoch, number, at, body, mac, sealed_by) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";

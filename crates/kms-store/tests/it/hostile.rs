@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use kms_store::{Condition, Error, Remote, Search, Store, Write};
+use kms_store::{Condition, Error, KeptAnswer, Remote, Search, Store, Write};
 use kms_testkit::database::{Database, Instance, Kind, database};
 use kms_testkit::proxy::{Proxy, Way};
 
@@ -30,10 +30,28 @@ enum Act {
     Remove,
     Share,
     Count,
+    /// A grant whose answer is kept.
+    Answer,
 }
 
-const ACTS: [Act; 8] =
-    [Act::Read, Act::Use, Act::Find, Act::Create, Act::Change, Act::Remove, Act::Share, Act::Count];
+const ACTS: [Act; 9] = [
+    Act::Read,
+    Act::Use,
+    Act::Find,
+    Act::Create,
+    Act::Change,
+    Act::Remove,
+    Act::Share,
+    Act::Count,
+    Act::Answer,
+];
+
+/// The answer to what is done with an object: its name is as long as one is.
+fn answer(id: &str) -> KeptAnswer {
+    let mut name = [0; 32];
+    name[..id.len()].copy_from_slice(id.as_bytes());
+    KeptAnswer { id: name, place: 0, at: 1, sealed_by: 1, sealed: id.as_bytes().to_vec() }
+}
 
 /// Does something with the object of a turn, which is there in version 1 but for [`Act::Create`].
 async fn act(store: &Store, act: Act, id: &str) -> Result<(), Error> {
@@ -57,6 +75,10 @@ async fn act(store: &Store, act: Act, id: &str) -> Result<(), Error> {
         Act::Share => Write::PutGrant(grant(id, "carol", "[]")),
         Act::Count => {
             Write::PutUsage { id: id.into(), sealed: vec![1], sealed_by: 1, expected: None }
+        }
+        Act::Answer => {
+            let grant = Write::PutGrant(grant(id, "carol", "[]"));
+            return store.commit(Vec::new(), vec![grant, Write::Answer(answer(id))]).await;
         }
     };
     store.commit(Vec::new(), vec![write]).await
@@ -87,6 +109,12 @@ async fn is_made(direct: &Store, act: Act, id: &str) -> bool {
             object.is_none()
         }
         Act::Share => direct.grant(id, "carol").await.unwrap().is_some(),
+        Act::Answer => {
+            let made = direct.grant(id, "carol").await.unwrap().is_some();
+            let kept = direct.answers(&answer(id).id).await.unwrap();
+            assert_eq!(kept.len(), usize::from(made), "{id}");
+            made
+        }
         Act::Count => direct.usage(id).await.unwrap().is_some(),
     }
 }

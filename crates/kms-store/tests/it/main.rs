@@ -12,6 +12,7 @@ use kmip::enumerations::{ObjectType, State};
 use kms_store::{Config, Grant, IndexEntry, Row, Search, Store, Write};
 use tempfile::TempDir;
 
+mod answers;
 mod api_tokens;
 mod audit;
 mod files;

@@ -10,6 +10,9 @@ use kms_store::{
 };
 use tokio::sync::Barrier;
 
+use crate::answers::{
+    an_answer_is_kept_once_and_with_its_change, answers_are_forgotten_and_sealed_anew,
+};
 use crate::api_tokens::{
     api_tokens_are_changed_one_after_the_other, beside_a_server_only_api_tokens_are_changed,
 };
@@ -53,6 +56,8 @@ macro_rules! store_suite {
             api_tokens_are_changed_one_after_the_other
             beside_a_server_only_api_tokens_are_changed
             lines_of_a_log_are_kept
+            an_answer_is_kept_once_and_with_its_change
+            answers_are_forgotten_and_sealed_anew
         }
     };
 }

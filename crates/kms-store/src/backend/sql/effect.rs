@@ -9,7 +9,7 @@ use crate::Error;
 use crate::audit::{AuditChange, AuditWrite};
 use crate::backend::convert::{packed, state_name};
 use crate::commit::Commit;
-use crate::record::{ApiToken, Cached, Grant, Row, Write};
+use crate::record::{ApiToken, Cached, Grant, KeptAnswer, Row, Write};
 
 /// What must be so of an object before the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,12 @@ pub(super) struct Effect<'a> {
     pub(super) tokens: Vec<Tokens<'a>>,
     /// Records of changes.
     pub(super) changes: Vec<&'a AuditChange>,
+    /// Answers that are kept.
+    pub(super) answers: Vec<&'a KeptAnswer>,
+    /// Answers that are sealed anew, with what was sealed before.
+    pub(super) resealed: Vec<(&'a KeptAnswer, &'a [u8])>,
+    /// Until when answers are removed.
+    pub(super) forgotten: Option<i64>,
     /// What else is written for the audit log.
     pub(super) audit: Vec<&'a AuditWrite>,
 }
@@ -141,6 +147,18 @@ impl<'a> Effect<'a> {
             }
             Write::ApiTokens { remove, put, epoch } => {
                 self.tokens.push(Tokens { remove, put, epoch: *epoch });
+                Ok(())
+            }
+            Write::Answer(answer) => {
+                self.answers.push(answer);
+                Ok(())
+            }
+            Write::ResealAnswer { answer, expected } => {
+                self.resealed.push((answer, expected));
+                Ok(())
+            }
+            Write::ForgetAnswers { until } => {
+                self.forgotten = self.forgotten.max(Some(*until));
                 Ok(())
             }
             Write::Audit(AuditWrite::Change(change)) => {
@@ -258,6 +276,7 @@ impl<'a> Effect<'a> {
             || !self.grants.is_empty()
             || !self.usage.is_empty()
             || !self.changes.is_empty()
+            || !self.answers.is_empty()
     }
 }
 

@@ -12,6 +12,7 @@ use super::driver::Value;
 use super::effect::{After, Effect, Old, difference};
 use super::failure::Failure;
 use super::query::shifted;
+use super::read::ANSWERS;
 use super::write::{Places, Session, Stop, conflict, exists};
 use crate::backend::convert::unpack;
 use crate::backend::dialect::{Dialect, Sql};
@@ -121,6 +122,12 @@ pub(super) const PARTS: &[Part] = &[
         text: "recorded AS (INSERT INTO audit_changes (server, epoch, number, at, body, mac, \
              sealed_by) SELECT * FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[], \
              ?4::bigint[], ?5::bytea[], ?6::bytea[], ?7::bigint[]))",
+        demand: None,
+    },
+    Part {
+        text: "answered AS (INSERT INTO answers (place, at, sealed_by, id, sealed) \
+             SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bytea[], \
+             ?5::bytea[]))",
         demand: None,
     },
 ];
@@ -361,6 +368,7 @@ fn duplicate(key: &str, created: &[(&str, &After<'_>)], rest: &Rest<'_>) -> Stop
         ("objects_id", [(only, _)]) => exists(only),
         ("objects_id", _) => Stop::Unmet,
         ("usage_pkey", _) => rest.counted.ids.first().map_or(Stop::Unmet, |id| conflict(id)),
+        ("answers_pkey", _) => conflict(ANSWERS),
         // Our own numbers are drawn once.
         (key, _) => Stop::Failed(Failure::Other(format!("a key is there already: {key}"))),
     }
@@ -380,6 +388,7 @@ struct Rest<'a> {
     counted: Counted<'a>,
     recounted: Counted<'a>,
     recorded: Recorded<'a>,
+    answered: Answered<'a>,
 }
 
 #[derive(Default)]
@@ -400,6 +409,15 @@ struct Counted<'a> {
     sealed: Vec<&'a [u8]>,
     sealed_by: Vec<i64>,
     expected: Vec<&'a [u8]>,
+}
+
+#[derive(Default)]
+struct Answered<'a> {
+    places: Vec<i64>,
+    at: Vec<i64>,
+    sealed_by: Vec<i64>,
+    ids: Vec<&'a [u8]>,
+    sealed: Vec<&'a [u8]>,
 }
 
 #[derive(Default)]
@@ -481,11 +499,18 @@ impl<'a> Rest<'a> {
             self.recorded.macs.push(&change.mac);
             self.recorded.sealed_by.push(change.sealed_by.into());
         }
+        for answer in &effect.answers {
+            self.answered.places.push(answer.place.into());
+            self.answered.at.push(answer.at);
+            self.answered.sealed_by.push(answer.sealed_by.into());
+            self.answered.ids.push(&answer.id);
+            self.answered.sealed.push(&answer.sealed);
+        }
     }
 
     /// In the order of [`PARTS`], behind those of new objects.
     fn lists(&self) -> Vec<Vec<Value<'_>>> {
-        let (granted, recorded) = (&self.granted, &self.recorded);
+        let (granted, recorded, answered) = (&self.granted, &self.recorded, &self.answered);
         vec![
             self.replaced.replaced_list(),
             vec![Value::Texts(&self.emptied.0), Value::Ints(&self.emptied.1)],
@@ -522,6 +547,13 @@ impl<'a> Rest<'a> {
                 Value::Blobs(&recorded.bodies),
                 Value::Blobs(&recorded.macs),
                 Value::Ints(&recorded.sealed_by),
+            ],
+            vec![
+                Value::Ints(&answered.places),
+                Value::Ints(&answered.at),
+                Value::Ints(&answered.sealed_by),
+                Value::Blobs(&answered.ids),
+                Value::Blobs(&answered.sealed),
             ],
         ]
     }

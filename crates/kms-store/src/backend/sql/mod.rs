@@ -19,7 +19,7 @@ use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::location::{Host, Tls};
 use crate::migrate::Mismatch;
-use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search, Usage};
+use crate::record::{ApiToken, Cached, Grant, KeptAnswer, KeyringRow, Search, Usage};
 use crate::transfer::Known;
 use crate::{Address, Config, Location, OpenError, Remote};
 
@@ -292,6 +292,18 @@ impl Backend for Server {
 
     fn api_tokens(&self) -> Answer<'_, (Vec<ApiToken>, u64)> {
         Box::pin(self.api_tokens())
+    }
+
+    fn answers<'a>(&'a self, id: &'a [u8; 32]) -> Answer<'a, Vec<KeptAnswer>> {
+        Box::pin(self.answers(id))
+    }
+
+    fn oldest_answers(&self, until: i64, limit: usize) -> Answer<'_, Vec<i64>> {
+        Box::pin(self.oldest_answers(until, limit))
+    }
+
+    fn answers_sealed_before(&self, generation: u32, limit: usize) -> Answer<'_, Vec<KeptAnswer>> {
+        Box::pin(self.answers_sealed_before(generation, limit))
     }
 
     fn audit_changes<'a>(

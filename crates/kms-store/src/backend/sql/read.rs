@@ -15,7 +15,7 @@ use crate::backend::Used;
 use crate::backend::convert;
 use crate::backend::dialect::{Dialect, Sql};
 use crate::backend::statement::Statement;
-use crate::record::{self, ApiToken, Cached, EVERYONE, Grant, KeyringRow, Usage};
+use crate::record::{self, ApiToken, Cached, EVERYONE, Grant, KeptAnswer, KeyringRow, Usage};
 use crate::transfer::Known;
 
 /// How long a read of some rows may take.
@@ -26,6 +26,8 @@ const TRIES: usize = 3;
 const AMONG: usize = 100;
 /// The place of the tokens' epoch among the single values.
 pub(super) const API_TOKEN_EPOCH: &str = "api_token_epoch";
+/// What a conflict of answers names.
+pub(super) const ANSWERS: &str = "answers";
 /// The version of an object that was removed.
 pub(super) const REMOVED: i64 = -1;
 /// The generation of the place of an object that was removed: above all there can be.
@@ -268,6 +270,24 @@ impl Server {
         Ok(known)
     }
 
+    pub(super) async fn answers(&self, id: &[u8; 32]) -> Result<Vec<KeptAnswer>, Error> {
+        self.all(Statement::Answers, &[Value::Bytes(id)], answer).await
+    }
+
+    pub(super) async fn oldest_answers(&self, until: i64, limit: usize) -> Result<Vec<i64>, Error> {
+        let values = [Value::Int(until), Value::Int(whole(limit))];
+        self.all(Statement::OldestAnswers, &values, |row| row.int(0)).await
+    }
+
+    pub(super) async fn answers_sealed_before(
+        &self,
+        generation: u32,
+        limit: usize,
+    ) -> Result<Vec<KeptAnswer>, Error> {
+        let values = [Value::Int(generation.into()), Value::Int(whole(limit))];
+        self.all(Statement::AnswersSealedBefore, &values, answer).await
+    }
+
     pub(super) async fn removed(&self, id: &str) -> Result<bool, Error> {
         let versions = self.all(Statement::Version, &[Value::Text(id)], |row| row.int(0)).await?;
         Ok(versions.first() == Some(&REMOVED))
@@ -283,6 +303,17 @@ impl Server {
         };
         self.all(Statement::Keyring, &[], read).await
     }
+}
+
+fn answer(row: &Row) -> Result<KeptAnswer, Failure> {
+    let id = row.bytes(0)?.try_into();
+    Ok(KeptAnswer {
+        id: id.map_err(|_length| Failure::Other("an answer has a strange name".to_owned()))?,
+        place: number(row, 1)?,
+        at: row.int(2)?,
+        sealed_by: number(row, 3)?,
+        sealed: row.bytes(4)?.to_vec(),
+    })
 }
 
 /// Refuses a row that is older than one that this server has seen: a change was taken back behind

@@ -12,12 +12,12 @@ use super::driver::Value;
 use super::effect::{After, Effect, Old, Tokens, difference};
 use super::failure::Failure;
 use super::query::Query;
-use super::read::{API_TOKEN_EPOCH, BY_NOTHING, REMOVED};
+use super::read::{ANSWERS, API_TOKEN_EPOCH, BY_NOTHING, REMOVED};
 use super::write::{Places, Session, Stop, conflict, exists};
 use crate::audit::{AuditChange, AuditEpoch, AuditHead, AuditWrite};
 use crate::backend::convert::unpack;
 use crate::backend::statement::Statement;
-use crate::record::ApiToken;
+use crate::record::{ApiToken, KeptAnswer};
 
 /// The most index entries in one statement.
 const ENTRIES: usize = 64;
@@ -27,7 +27,7 @@ const LINES: usize = 100;
 /// Whether a commit is one statement.
 pub(super) fn is_one(effect: &Effect<'_>, old: &HashMap<&str, Old>) -> bool {
     let mut statements = effect.grants.len() + effect.changes.len() + effect.absent().count();
-    statements += effect.checked().count();
+    statements += effect.checked().count() + effect.answers.len().div_ceil(ENTRIES);
     for (_, after) in effect.created() {
         let has_entries = matches!(after, After::Put { indexed, .. } if !indexed.is_empty());
         statements += 1 + usize::from(has_entries);
@@ -48,7 +48,8 @@ pub(super) fn count_more(effect: &Effect<'_>) -> usize {
         AuditWrite::Lines { lines, .. } => lines.len().div_ceil(LINES),
         _ => 1,
     };
-    2 * effect.tokens.len() + effect.audit.iter().map(of_audit).sum::<usize>()
+    let of_answers = effect.resealed.len() + usize::from(effect.forgotten.is_some());
+    2 * effect.tokens.len() + of_answers + effect.audit.iter().map(of_audit).sum::<usize>()
 }
 
 impl Server {
@@ -262,6 +263,27 @@ async fn beside(session: &mut Session<'_>, effect: &Effect<'_>) -> Result<(), St
         ];
         session.run(Statement::AddAuditChange, &values).await?;
     }
+    keep_answers(session, &effect.answers).await
+}
+
+async fn keep_answers(session: &mut Session<'_>, answers: &[&KeptAnswer]) -> Result<(), Stop> {
+    for answers in answers.chunks(ENTRIES) {
+        let mut query = Query::default();
+        query.add("INSERT INTO answers (id, place, at, sealed_by, sealed) VALUES ", &[]);
+        for (number, answer) in answers.iter().enumerate() {
+            query.add(if number > 0 { ", " } else { "" }, &[]);
+            let KeptAnswer { id, place, at, sealed_by, sealed } = answer;
+            let numbers = [i64::from(*place), *at, i64::from(*sealed_by)].map(Value::Int);
+            let [place, at, sealed_by] = numbers;
+            let values = [Value::Bytes(id), place, at, sealed_by, Value::Bytes(sealed)];
+            query.add("(?1, ?2, ?3, ?4, ?5)", &values);
+        }
+        match session.change(&query.spell(session.dialect), &query.values).await {
+            Ok(_) => {}
+            Err(Stop::Failed(Failure::Duplicate(_))) => return Err(conflict(ANSWERS)),
+            Err(stop) => return Err(stop),
+        }
+    }
     Ok(())
 }
 
@@ -269,6 +291,20 @@ async fn beside(session: &mut Session<'_>, effect: &Effect<'_>) -> Result<(), St
 pub(super) async fn more(session: &mut Session<'_>, effect: &Effect<'_>) -> Result<(), Stop> {
     for tokens in &effect.tokens {
         put_tokens(session, tokens).await?;
+    }
+    for (answer, expected) in &effect.resealed {
+        let (place, sealed_by) = (answer.place.into(), answer.sealed_by.into());
+        let values = [
+            Value::Bytes(&answer.id),
+            Value::Int(place),
+            Value::Int(sealed_by),
+            Value::Bytes(&answer.sealed),
+            Value::Bytes(expected),
+        ];
+        session.run(Statement::ResealAnswer, &values).await?;
+    }
+    if let Some(until) = effect.forgotten {
+        session.run(Statement::ForgetAnswers, &[Value::Int(until)]).await?;
     }
     for write in &effect.audit {
         put_audit(session, write).await?;

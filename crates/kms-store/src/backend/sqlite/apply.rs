@@ -12,7 +12,7 @@ use super::read;
 use crate::Error;
 use crate::backend::convert::packed;
 use crate::commit::Commit;
-use crate::record::{ApiToken, Grant, IndexEntry, KeyringRow, Row, Write};
+use crate::record::{ApiToken, Grant, IndexEntry, KeptAnswer, KeyringRow, Row, Write};
 
 /// Why a commit is not made.
 pub(super) enum Stop {
@@ -135,7 +135,19 @@ impl<'a> Expected<'a> {
                 }
                 self.becomes(id, Seen::Removed);
             }
-            Write::RemoveGrant { .. } | Write::Audit(_) => {}
+            Write::Answer(KeptAnswer { id, place, .. }) => {
+                let mut statement = self
+                    .connection
+                    .prepare_cached("SELECT 1 FROM answers WHERE id = ?1 AND place = ?2")
+                    .map_err(failed)?;
+                if statement.exists((id, place)).map_err(failed)? {
+                    return Err(conflict("answers"));
+                }
+            }
+            Write::RemoveGrant { .. }
+            | Write::ResealAnswer { .. }
+            | Write::ForgetAnswers { .. }
+            | Write::Audit(_) => {}
         }
         Ok(())
     }
@@ -225,6 +237,9 @@ pub(super) fn apply(
             Write::Remove { id, .. } => remove(connection, id).map_err(error)?,
             Write::Retire { id } => retire(connection, id).map_err(error)?,
             Write::Audit(write) => audit::write(connection, write)?,
+            Write::Answer(_) | Write::ResealAnswer { .. } | Write::ForgetAnswers { .. } => {
+                put_answer(connection, write).map_err(error)?;
+            }
             Write::ApiTokens { put, remove, epoch } => {
                 put_api_tokens(connection, put, remove, epoch.1).map_err(error)?;
             }
@@ -388,6 +403,28 @@ fn put_grant(connection: &Connection, grant: &Grant) -> rusqlite::Result<()> {
         .prepare_cached(SQL)?
         .execute(params![id, user, permissions, expires, note, mac, sealed_by])
         .map(drop)
+}
+
+fn put_answer(connection: &Connection, write: &Write) -> rusqlite::Result<()> {
+    const KEEP: &str =
+        "INSERT INTO answers (id, place, at, sealed_by, sealed) VALUES (?1, ?2, ?3, ?4, ?5)";
+    const RESEAL: &str = "UPDATE answers SET sealed_by = ?3, sealed = ?4 \
+         WHERE id = ?1 AND place = ?2 AND sealed = ?5";
+    const FORGET: &str = "DELETE FROM answers WHERE at <= ?1";
+    let run = |sql, values: &[&dyn rusqlite::ToSql]| {
+        connection.prepare_cached(sql)?.execute(values).map(drop)
+    };
+    match write {
+        Write::Answer(KeptAnswer { id, place, at, sealed_by, sealed }) => {
+            run(KEEP, params![id, place, at, sealed_by, sealed])
+        }
+        Write::ResealAnswer {
+            answer: KeptAnswer { id, place, sealed_by, sealed, .. },
+            expected,
+        } => run(RESEAL, params![id, place, sealed_by, sealed, expected]),
+        Write::ForgetAnswers { until } => run(FORGET, params![until]),
+        _ => Ok(()),
+    }
 }
 
 fn put_api_tokens(

@@ -17,7 +17,7 @@ use crate::backend;
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::migrate::{self, Kind, Migration, Mismatch};
-use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search, Usage};
+use crate::record::{ApiToken, Cached, Grant, KeptAnswer, KeyringRow, Search, Usage};
 use crate::transfer::Known;
 use crate::{Config, Error, Location, OpenError};
 
@@ -258,6 +258,18 @@ impl Backend for Sqlite {
 
     fn api_tokens(&self) -> Answer<'_, (Vec<ApiToken>, u64)> {
         self.read(read::api_tokens)
+    }
+
+    fn answers<'a>(&'a self, id: &'a [u8; 32]) -> Answer<'a, Vec<KeptAnswer>> {
+        self.read(move |connection| read::answers(connection, id))
+    }
+
+    fn oldest_answers(&self, until: i64, limit: usize) -> Answer<'_, Vec<i64>> {
+        self.read(move |connection| read::oldest_answers(connection, until, limit))
+    }
+
+    fn answers_sealed_before(&self, generation: u32, limit: usize) -> Answer<'_, Vec<KeptAnswer>> {
+        self.read(move |connection| read::answers_sealed_before(connection, generation, limit))
     }
 
     fn audit_changes<'a>(

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use super::convert::{self, api_token_columns, columns, error};
 use crate::Error;
 use crate::cache::Cache;
-use crate::record::{ApiToken, Cached, Grant, KeyringRow, Usage};
+use crate::record::{ApiToken, Cached, Grant, KeptAnswer, KeyringRow, Usage};
 use crate::transfer::Known;
 
 /// How many connections wait for the next reader; more are opened when needed, and closed after.
@@ -177,6 +177,46 @@ pub(super) fn api_token_epoch(connection: &Connection) -> Result<u64, Error> {
         statement.query_row([], |row| row.get(0)).optional().map_err(error)?;
     let number = text.map_or(Ok(0), |text| text.parse());
     number.map_err(|_not_one| Error::Corrupt("the epoch of the API tokens is no number".to_owned()))
+}
+
+pub(super) fn answers(connection: &Connection, id: &[u8; 32]) -> Result<Vec<KeptAnswer>, Error> {
+    const SQL: &str =
+        "SELECT id, place, at, sealed_by, sealed FROM answers WHERE id = ?1 ORDER BY place";
+    let mut statement = connection.prepare_cached(SQL).map_err(error)?;
+    convert::collect(&mut statement, [id], answer)
+}
+
+pub(super) fn oldest_answers(
+    connection: &Connection,
+    until: i64,
+    limit: usize,
+) -> Result<Vec<i64>, Error> {
+    const SQL: &str = "SELECT at FROM answers WHERE at <= ?1 ORDER BY at LIMIT ?2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(SQL).map_err(error)?;
+    convert::collect(&mut statement, (until, limit), |row| convert::get(row, 0))
+}
+
+pub(super) fn answers_sealed_before(
+    connection: &Connection,
+    generation: u32,
+    limit: usize,
+) -> Result<Vec<KeptAnswer>, Error> {
+    const SQL: &str =
+        "SELECT id, place, at, sealed_by, sealed FROM answers WHERE sealed_by < ?1 LIMIT ?2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(SQL).map_err(error)?;
+    convert::collect(&mut statement, (generation, limit), answer)
+}
+
+fn answer(row: &rusqlite::Row<'_>) -> Result<KeptAnswer, Error> {
+    Ok(KeptAnswer {
+        id: convert::get(row, 0)?,
+        place: convert::get(row, 1)?,
+        at: convert::get(row, 2)?,
+        sealed_by: convert::get(row, 3)?,
+        sealed: convert::get(row, 4)?,
+    })
 }
 
 pub(super) fn removed(connection: &Connection, id: &str) -> Result<bool, Error> {
