@@ -22,7 +22,6 @@ use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
 use crate::{Address, Config, Location, OpenError, Remote};
 
 mod audit;
-mod certificate;
 mod connect;
 mod doubt;
 mod driver;
