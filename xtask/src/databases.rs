@@ -1,13 +1,33 @@
-//! The database servers that the tests start for themselves: found, or installed from Debian's
-//! packages without a system service being started. It must not know how the tests start them.
+//! The databases of tests: their names, and the servers that tests start for themselves, found or
+//! installed from Debian's packages without a system service being started. It must not know how the
+//! tests start them.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{run, setup};
+
+/// The variable that tells the servers of tests which database they have.
+pub(crate) const CHOICE: &str = "KMS_TEST_DATABASE";
+
+/// Each database that servers of tests can have.
+const ALL: &[&str] = &["sqlite", "postgres", "mariadb"];
+/// The one that needs nothing installed.
+pub(crate) const SQLITE: &[&str] = &["sqlite"];
+
+/// The databases of this name: one of them, or `all`.
+pub(crate) fn named(name: &str) -> Result<&'static [&'static str]> {
+    if name == "all" {
+        return Ok(ALL);
+    }
+    match ALL.iter().position(|known| *known == name).and_then(|at| ALL.get(at..=at)) {
+        Some(one) => Ok(one),
+        None => bail!("the databases are {} and all, not `{name}`", ALL.join(", ")),
+    }
+}
 
 /// Whether something is there.
 type IsThere = fn() -> bool;

@@ -15,6 +15,7 @@ mod codegen;
 mod conformance;
 mod curl;
 mod databases;
+mod db;
 mod dist;
 mod fuzz;
 mod http;
@@ -54,9 +55,21 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "conformance",
-        arguments: "[DIRECTORY]",
-        purpose: "run the OASIS cases (default: ../shared/kmip/cases) against a real server",
+        arguments: "[--database sqlite|postgres|mariadb|all] [--only WORD] [DIRECTORY]",
+        purpose: "run the OASIS cases (default: ../shared/kmip/cases) against real servers",
         run: conformance::task,
+    },
+    Task {
+        name: "db",
+        arguments: "postgres|mariadb|galera [--port N] [--directory DIR]",
+        purpose: "run a database server to play with, until Ctrl-C; prints how to use it",
+        run: db::task,
+    },
+    Task {
+        name: "edgelessdb",
+        arguments: "DIR",
+        purpose: "make what an operator of an EdgelessDB needs, and print the commands to use it",
+        run: db::edgelessdb,
     },
     Task {
         name: "codegen",

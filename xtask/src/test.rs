@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::run::{self, FEATURES};
-use crate::{codegen, fuzz, places, setup, tour};
+use crate::{codegen, databases, fuzz, places, setup, tour};
 
 /// How one step went.
 struct Step {
@@ -36,6 +36,8 @@ const STEPS: &[(&str, Run)] = &[
     ("clippy", clippy),
     ("build", build),
     ("tests", tests),
+    ("on PostgreSQL", on_postgres),
+    ("on MariaDB", on_mariadb),
     ("doc tests", doc_tests),
     ("generated pages", generated),
     ("fuzz smoke", fuzz_smoke),
@@ -130,23 +132,60 @@ fn build() -> Result<Count> {
     Ok(one(tests))
 }
 
+/// Every test, with the servers of tests on the database in their own directory.
 fn tests() -> Result<Count> {
-    let nextest = run::output(&mut run::cargo(["nextest", "--version"])).is_some();
-    let mut command = if nextest {
-        run::cargo(["nextest", "run", "--workspace", "--profile", "ci", "--cargo-quiet"])
+    let mut runner = Runner::new();
+    if !runner.is_nextest {
+        runner.command.args(["--workspace", "--lib", "--bins", "--tests"]);
+    }
+    runner.count()
+}
+
+fn on_postgres() -> Result<Count> {
+    on("postgres")
+}
+
+fn on_mariadb() -> Result<Count> {
+    on("mariadb")
+}
+
+/// What servers do, again, with a database beside them. The tests that choose a database themselves
+/// do the same here as before, and are left out.
+fn on(database: &str) -> Result<Count> {
+    const SERVERS: &str = "package(kms-server) & kind(test) & !test(/^databases::/)";
+    let mut runner = Runner::new();
+    runner.command.env(databases::CHOICE, database);
+    if runner.is_nextest {
+        runner.command.args(["--filterset", SERVERS]);
     } else {
-        run::cargo([
-            "test",
-            "--workspace",
-            "--no-fail-fast",
-            "--quiet",
-            "--lib",
-            "--bins",
-            "--tests",
-        ])
-    };
-    command.args(FEATURES);
-    count(&mut command, if nextest { NEXTEST } else { CARGO })
+        runner.command.args(["--package", "kms-server", "--tests"]);
+    }
+    // What is ignored was counted with all tests.
+    Ok(Count { ignored: 0, ..runner.count()? })
+}
+
+/// The runner of tests that is there, told to run all of the workspace's, or those added.
+struct Runner {
+    command: Command,
+    is_nextest: bool,
+}
+
+impl Runner {
+    fn new() -> Self {
+        let is_nextest = run::output(&mut run::cargo(["nextest", "--version"])).is_some();
+        let mut command = if is_nextest {
+            // One set of features: nothing is built twice.
+            run::cargo(["nextest", "run", "--workspace", "--profile", "ci", "--cargo-quiet"])
+        } else {
+            run::cargo(["test", "--no-fail-fast", "--quiet"])
+        };
+        command.args(FEATURES);
+        Self { command, is_nextest }
+    }
+
+    fn count(&mut self) -> Result<Count> {
+        count(&mut self.command, if self.is_nextest { NEXTEST } else { CARGO })
+    }
 }
 
 /// Doc tests run only where some exist: each crate's are a build of their own.

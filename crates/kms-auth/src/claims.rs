@@ -24,6 +24,8 @@ const FORBIDDEN: [&str; 7] = ["crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"];
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
 /// What ID tokens have, and access tokens have not.
 const ID_TOKEN: [&str; 3] = ["nonce", "at_hash", "c_hash"];
+/// What Auth0 puts behind a program's identifier where that is the subject.
+const OF_PROGRAM: &str = "@clients";
 
 /// What the caller is told until the signature has been verified: one text for all causes.
 const INVALID: &str = "the token is not valid here; log in again to get a new one";
@@ -40,8 +42,8 @@ fn form(reason: impl Into<String>) -> Refusal {
     Refusal::invalid(FORM, reason)
 }
 
-/// A token taken apart. Nothing of it is true yet.
-#[derive(Debug)]
+/// A token taken apart. Nothing of it is true yet. It has no `Debug`: with its parts anybody is its
+/// user.
 pub(crate) struct Token<'a> {
     /// What is signed.
     pub(crate) signed: &'a str,
@@ -262,20 +264,25 @@ impl Claims {
                 }
             }
             Some(_) => return Err(refused(format!("its claim {claim} is not a text"))),
-            None if expected.clients => match self.client().map_err(&refused)? {
-                Some(client) => names.client(scope, client),
-                None => return Err(refused(format!("it has no {claim}, `azp` nor `client_id`"))),
-            },
+            None if expected.clients => names.client(scope, self.client().map_err(&refused)?),
             None => return Err(refused(format!("it has no claim {claim}"))),
         };
         user.map_err(|reason| refused(format!("its claim {claim}: {reason}")))
     }
 
-    /// The program that the token was given to.
-    fn client(&self) -> Result<Option<&str>, String> {
-        match self.0.text("azp")? {
-            Some(client) => Ok(Some(client)),
-            None => self.0.text("client_id"),
+    /// The program that the token was given to, for itself.
+    ///
+    /// A token that a program got for one of its users names the program as well: without an address
+    /// it would make all those users one, and that one the program. Whose it is, the subject says.
+    fn client(&self) -> Result<&str, String> {
+        let client = match self.0.text("azp")? {
+            Some(client) => client,
+            None => self.0.text("client_id")?.ok_or("it has no e-mail, `azp` nor `client_id`")?,
+        };
+        let subject = self.0.text("sub")?.unwrap_or_default();
+        match subject.strip_prefix(client) {
+            Some("" | OF_PROGRAM) if !client.is_empty() => Ok(client),
+            _ => Err("it is a user's (`sub` is not the program's) and has no e-mail".to_owned()),
         }
     }
 }

@@ -12,6 +12,8 @@ use serde_json::Value;
 
 /// How much of a text from outside is shown.
 const SHOWN_LETTERS: usize = 64;
+/// The longest reason in a log, in bytes.
+const REASON_BYTES: usize = 512;
 
 /// The members of an object.
 #[derive(Debug, PartialEq)]
@@ -20,6 +22,10 @@ pub(crate) struct Members(HashMap<String, Value>);
 impl Members {
     /// Reads an object and nothing beside it.
     pub(crate) fn read(text: &[u8]) -> Result<Self, String> {
+        // The reader's own words would repeat what it is instead, as a whole.
+        if text.trim_ascii_start().first() != Some(&b'{') {
+            return Err("it is no JSON object".to_owned());
+        }
         serde_json::from_slice(text).map_err(|error| error.to_string())
     }
 
@@ -41,6 +47,11 @@ impl Members {
             Some(_) => Err(format!("`{name}` is not a text")),
         }
     }
+}
+
+/// The beginning of a reason that may repeat what came from outside.
+pub(crate) fn brief(reason: &str) -> &str {
+    reason.get(..reason.floor_char_boundary(REASON_BYTES)).unwrap_or_default()
 }
 
 /// A text from outside as it may stand in a log: its beginning, and nothing that looks like more.
@@ -108,6 +119,18 @@ mod tests {
         }
         let deep = format!(r#"{{"a": {}{}}}"#, "[".repeat(5000), "]".repeat(5000));
         assert!(Members::read(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_reason_repeats_nothing_of_what_is_no_object() {
+        for text in ["\"sesame\"", " \"sesame\"", "[\"sesame\"]", "sesame", "{\"a\": sesame}"] {
+            let reason = Members::read(text.as_bytes()).unwrap_err();
+            assert!(!reason.contains("sesame"), "{reason}");
+        }
+        assert_eq!(brief("short"), "short");
+        let long = "\u{e9}".repeat(REASON_BYTES);
+        assert_eq!(brief(&long).len(), REASON_BYTES);
+        assert_eq!(brief(&format!("x{long}")).len(), REASON_BYTES - 1);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::cache::Cache;
 use crate::jwks::{Entry, Key, KeySet};
-use crate::members::shown;
+use crate::members::{brief, shown};
 
 /// How often the keys are fetched.
 const REFRESH: Duration = Duration::from_hours(1);
@@ -223,7 +223,8 @@ impl Provider {
         let worked = fetched.is_ok();
         match fetched {
             Ok((set, dropped)) => self.install(set, &dropped),
-            Err(reason) => self.note_failure(&reason),
+            // The reader of a document repeats what it did not expect, which may be all of it.
+            Err(reason) => self.note_failure(brief(&reason)),
         }
         self.ended.send_replace(number);
         worked

@@ -42,7 +42,7 @@ pub use rest::{Access, Change, Granted, Health, Me, Owned, ServerInfo};
 pub use token::Token;
 
 use kmip::operation::{Request, Response};
-use transport::Transport;
+use transport::{BINARY, Transport};
 
 /// A connection to one server, for one caller.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Client {
     /// # Errors
     /// When the URL is none that this build can speak to.
     pub fn new(profile: Profile) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::new(profile)? })
+        Ok(Self { transport: Transport::new(profile, message::said)? })
     }
 
     /// The same client, for the caller whose token this is: each request carries it.
@@ -122,7 +122,7 @@ impl Client {
     /// When the message as a whole fails; a request that fails is an `Err` in the list.
     pub async fn batch(&self, batch: Batch) -> Result<Vec<Result<Response, Failure>>, Error> {
         let (body, count) = batch.encode()?;
-        let answer = self.transport.post("/kmip", "application/octet-stream", body).await?;
+        let answer = self.transport.post("/kmip", BINARY, body).await?;
         message::decode(&answer, count, self.transport.profile().response_limit)
     }
 }

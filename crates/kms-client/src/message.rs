@@ -117,6 +117,13 @@ pub(crate) fn decode(
     }
 }
 
+/// What a message says of its first failure, in words.
+pub(crate) fn said(answer: &[u8]) -> Option<String> {
+    let item = binary::decode(answer, &Limits::DEFAULT).ok()?;
+    let message = message::read_response(item).ok()?;
+    message.items.into_iter().find_map(|item| outcome(item).err()).map(|failure| failure.message)
+}
+
 fn outcome(item: ResponseItem) -> Result<Response, Failure> {
     let failure = |reason: Option<ResultReason>, message: Option<String>| {
         Err(Failure::new(

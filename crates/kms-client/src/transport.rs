@@ -25,9 +25,16 @@ use crate::{Error, Profile};
 /// What a line of a server's own words is cut to.
 const MESSAGE_LENGTH: usize = 1_000;
 
+/// What a message in binary says of a failure, in words.
+pub(crate) type Said = fn(&[u8]) -> Option<String>;
+
+/// The content type of messages in binary.
+pub(crate) const BINARY: &str = "application/octet-stream";
+
 /// The way to one server.
 pub(crate) struct Transport {
     profile: Profile,
+    said: Said,
     target: Target,
     token: Option<Token>,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
@@ -101,9 +108,11 @@ async fn connect(target: &Target) -> std::io::Result<TcpStream> {
 }
 
 impl Transport {
-    pub(crate) fn new(profile: Profile) -> Result<Self, Error> {
+    /// The way to the server of `profile`. A failure may come with a message in binary, which `said`
+    /// puts into words.
+    pub(crate) fn new(profile: Profile, said: Said) -> Result<Self, Error> {
         let target = Target::parse(&profile.url)?;
-        Ok(Self { profile, target, token: None, idle: Mutex::new(Vec::new()) })
+        Ok(Self { profile, said, target, token: None, idle: Mutex::new(Vec::new()) })
     }
 
     /// Sends `token` with each request from here on.
@@ -225,7 +234,12 @@ impl Transport {
             let location = self.words(location.unwrap_or_default());
             return Error::Redirected { status: code, location };
         }
-        let message = self.words(body);
+        let is_binary = headers.get(CONTENT_TYPE).is_some_and(|it| it == BINARY);
+        let message = match (self.said)(body).filter(|_| is_binary) {
+            Some(text) => self.words(text.as_bytes()),
+            None if is_binary => "(a message that says no more)".to_owned(),
+            None => self.words(body),
+        };
         if status == StatusCode::UNAUTHORIZED {
             return Error::Unauthenticated { message, token_sent: self.token.is_some() };
         }

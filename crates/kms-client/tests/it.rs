@@ -94,13 +94,17 @@ fn kmip(each: impl Fn(Request) -> ResponseItem) -> impl Fn(Seen) -> Vec<u8> {
 }
 
 fn respond(items: Vec<ResponseItem>) -> Vec<u8> {
+    respond_with("200 OK", "", items)
+}
+
+fn respond_with(status: &str, headers: &str, items: Vec<ResponseItem>) -> Vec<u8> {
     let count = i32::try_from(items.len()).unwrap();
     let header = ResponseHeader::new(Version::V2_1, DateTime(0), count);
     let message = ResponseMessage { header, items };
     let item = message::write(&message, Version::V2_1).unwrap();
     let mut out = Vec::new();
     binary::encode(&item, &mut out).unwrap();
-    http("200 OK", "content-type: application/octet-stream\r\n", &out)
+    http(status, &format!("content-type: application/octet-stream\r\n{headers}"), &out)
 }
 
 fn versions(_: Request) -> ResponseItem {
@@ -241,6 +245,42 @@ async fn statuses_are_told_apart() {
     assert!(matches!(client.me().await, Err(Error::Http { status: 404, .. })));
     let error = client.health().await.unwrap_err();
     assert_eq!(error.to_string(), "the server answered 503: not now");
+}
+
+/// Who sent a message gets one, whatever the status.
+#[tokio::test]
+async fn a_message_of_failure_is_put_into_words() {
+    let (client, _) = serve(|seen| {
+        let refused = |text: &str| {
+            let reason = ResultReason::AuthenticationNotSuccessful;
+            vec![ResponseItem::failure(None, reason, format!("sesame: {text}\n"))]
+        };
+        match seen.head.split(' ').nth(1) {
+            Some("/kmip") if seen.head.contains("authorization") => {
+                respond_with("401 Unauthorized", "", refused("log in again"))
+            }
+            Some("/kmip") => respond_with(
+                "503 Service Unavailable",
+                "retry-after: 7\r\n",
+                refused("nobody can tell now"),
+            ),
+            _ => http(
+                "500 Internal Server Error",
+                "content-type: application/octet-stream\r\n",
+                b"B\0{\x01",
+            ),
+        }
+    })
+    .await;
+    let error = client.call(DiscoverVersionsRequest::default()).await.unwrap_err();
+    let Error::Later { message, seconds: 7, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(message, "sesame: nobody can tell now");
+    let error = client.health().await.unwrap_err().to_string();
+    assert_eq!(error, "the server answered 500: (a message that says no more)");
+    let client = client.with_token(Token::new("sesame").unwrap()).unwrap();
+    let error = client.call(DiscoverVersionsRequest::default()).await.unwrap_err();
+    let Error::Unauthenticated { message, token_sent: true } = &error else { panic!("{error:?}") };
+    assert_eq!(message, "(its words are left out: they repeat the token)");
 }
 
 #[tokio::test]

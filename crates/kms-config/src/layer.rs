@@ -163,7 +163,8 @@ impl Layers {
             }
             return;
         };
-        let Some(value) = value.or_else(|| next_value(rest)) else {
+        let bare = || row.bare().map(str::to_owned);
+        let Some(value) = value.or_else(|| next_value(rest)).or_else(bare) else {
             problems.push(Problem::new(
                 format!("{name}: the value is missing"),
                 format!("It may be {}. Write {name} {}.", row.allowed, row.placeholder),

@@ -49,6 +49,11 @@ impl Row {
         matches!(self.environment, "KMS_POSTGRES_URL" | "KMS_MYSQL_URL" | "KMS_USER_CERT_PASSWORD")
     }
 
+    /// What the argument means where it stands without a value.
+    pub fn bare(&self) -> Option<&'static str> {
+        (self.environment == "KMS_ALLOW_CLEAR_KEYRING").then_some("yes")
+    }
+
     /// What `build` does with the option.
     pub fn used_in(&self, build: Build) -> Use {
         match build {
@@ -198,6 +203,24 @@ options! {
         read value::milliseconds, "0 to 60000",
         "How long an object is used without asking the database whether another server has changed it."
     }
+    keys_path: Option<PathBuf> {
+        "KMS_KEYS_PATH", "--keys-path", "DIRECTORY", default "",
+        dev Available, production Available,
+        read value::optional_path, "the path of a directory; it is made if it is not there",
+        "The directory of the server's own keys; not set, `keys` in the root directory."
+    }
+    root_key_path: Option<PathBuf> {
+        "KMS_ROOT_KEY_PATH", "--root-key-path", "FILE", default "",
+        dev Available, production Available,
+        read value::optional_path, "the path of a file that is its owner's alone, with 32 random bytes, 64 hexadecimal digits, or a passphrase of one line of 20 characters or more",
+        "The root key, which protects the keys in the database; not set, `root.key` in `KMS_KEYS_PATH`, which is made when the database is set up (in the dev build: nothing protects them)."
+    }
+    allow_clear_keyring: bool {
+        "KMS_ALLOW_CLEAR_KEYRING", "--allow-clear-keyring", "ANSWER", default "no",
+        dev Available, production Available,
+        read value::answer, "yes or no; `--allow-clear-keyring` alone means yes",
+        "Whether a data key is accepted that rests in the clear in the database, so that whoever reads the database has all keys; without `KMS_ROOT_KEY_PATH`, new ones rest so."
+    }
     delegated_authority_domain: Option<String> {
         "KMS_DELEGATED_AUTHORITY_DOMAIN", "--delegated-authority-domain", "DOMAIN", default "",
         dev Available, production Available,
@@ -226,7 +249,7 @@ options! {
         "KMS_JWT_CLIENTS", "--jwt-clients", "POLICY", default "refuse",
         dev Available, production Available,
         read value::accept, "refuse or accept",
-        "Whether a token without an e-mail address is accepted as the user `client:ID` of the program it was issued to."
+        "Whether a token without an e-mail address, which a program got for itself, is accepted as the user `client:ID`."
     }
     trusted_ca_path: Option<PathBuf> {
         "KMS_TRUSTED_CA_PATH", "--trusted-ca-path", "FILE", default "",

@@ -128,6 +128,14 @@ pub(crate) fn accept(text: &str) -> Option<bool> {
     }
 }
 
+pub(crate) fn answer(text: &str) -> Option<bool> {
+    match text {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
+}
+
 pub(crate) fn same(text: &str) -> Option<bool> {
     match text {
         "same" => Some(true),

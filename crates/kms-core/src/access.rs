@@ -12,12 +12,12 @@ use kmip::stored::StoredRecord;
 use kmip::wire::DateTime;
 
 use crate::context::{Context, refused_id};
+use crate::custody::Vault;
 use crate::error::{Error, Result};
 use crate::lifecycle;
 use crate::object::{Material, Object};
 use crate::operation::Operation;
 use crate::policy;
-use crate::vault::Vault;
 
 /// What an owner can let others do with an object. The names are those of the database and of the
 /// access routes.

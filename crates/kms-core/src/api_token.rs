@@ -6,6 +6,7 @@
 //! token is sent.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kms_crypto::hash::{self, Hash};
 use kms_crypto::random;
@@ -14,8 +15,9 @@ use kms_store::{ApiToken, Store, Write};
 
 use crate::audit::{self, Act};
 use crate::clock::Clock;
+use crate::custody::Vault;
+use crate::error::Error;
 use crate::principal::{EVERYBODY, normal_user};
-use crate::vault::Vault;
 
 /// How the text of every token begins.
 const PREFIX: &str = "kms_";
@@ -30,6 +32,8 @@ const TEXT_LENGTH: usize = PREFIX.len() + 2 * ID_BYTES + 1 + 2 * SECRET_BYTES;
 const NAME_LENGTH_MAX: usize = 64;
 /// The most tokens of a database: they are listed as a whole.
 const TOKENS_MAX: usize = 10_000;
+/// How often a row is read again that is older than what was seen.
+const REREADS: usize = 3;
 /// How often a change is tried that another one overtakes.
 const TRIES: usize = 32;
 
@@ -39,6 +43,8 @@ pub struct ApiTokens {
     store: Store,
     vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
+    /// The newest epoch that was seen.
+    newest: Arc<AtomicU64>,
 }
 
 /// What a token is good for.
@@ -136,6 +142,9 @@ pub enum TokenError {
     /// No random bytes.
     #[error("no token can be made: {0}")]
     Random(kms_crypto::Error),
+    /// The keyring was changed in a way that is not accepted, or cannot be read.
+    #[error("no token can be changed: {0}")]
+    Sealed(Error),
     /// The database failed.
     #[error("{0}")]
     Store(#[from] kms_store::Error),
@@ -144,7 +153,7 @@ pub enum TokenError {
 impl ApiTokens {
     /// The tokens in `store`, under the keys of `vault`.
     pub fn new(store: Store, vault: Arc<Vault>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, vault, clock }
+        Self { store, vault, clock, newest: Arc::default() }
     }
 
     /// Makes a token and returns its text, which is known to nobody else from then on. Its user is
@@ -235,8 +244,9 @@ impl ApiTokens {
             rows.retain(|row| stays(row) && self.is_genuine(row, epoch));
             rows.push(comes);
             let next = epoch.saturating_add(1);
+            let keys = self.vault.sealing().await.map_err(TokenError::Sealed)?;
             for row in &mut rows {
-                row.mac = self.vault.api_token_mac(row, next);
+                row.mac = keys.api_token_mac(row, next);
             }
             let remove = goes.into_iter().collect();
             let write = Write::ApiTokens { remove, put: rows, epoch: (epoch, next) };
@@ -256,11 +266,11 @@ impl ApiTokens {
     /// Whom a token lets in now. An unknown identifier and a wrong secret cost the same.
     pub async fn verify(&self, text: &[u8]) -> Result<Verified, Invalid> {
         let id = id_of(text).ok_or(Invalid::Form)?;
-        let found = self.store.api_token(id).await.map_err(Invalid::Unavailable)?;
+        let (found, is_newest) = self.look_up(id).await.map_err(Invalid::Unavailable)?;
         let is_known = found.is_some();
         let (row, epoch) = found.unwrap_or_else(|| (stranger(id), 0));
         let secret = secret::equal(&hash_of(text), &row.hash);
-        let genuine = self.is_genuine(&row, epoch);
+        let genuine = self.is_genuine(&row, epoch) && is_newest;
         if !is_known {
             return Err(Invalid::Unknown);
         }
@@ -279,13 +289,27 @@ impl ApiTokens {
         }
     }
 
+    /// A row with the epoch of all tokens, and whether no newer one was seen: whoever puts back all
+    /// rows and the epoch as they were has tokens again that were revoked since.
+    async fn look_up(&self, id: &str) -> Result<(Option<(ApiToken, u64)>, bool), kms_store::Error> {
+        for _ in 0..REREADS {
+            let found = self.store.api_token(id).await?;
+            let Some((_, epoch)) = &found else { return Ok((found, true)) };
+            // Another request may have seen a change that was made after this was read.
+            if self.newest.fetch_max(*epoch, Ordering::AcqRel) <= *epoch {
+                return Ok((found, true));
+            }
+        }
+        Ok((self.store.api_token(id).await?, false))
+    }
+
     /// Now, as tokens expire by it.
     pub fn now(&self) -> i64 {
         self.clock.now()
     }
 
     fn is_genuine(&self, row: &ApiToken, epoch: u64) -> bool {
-        secret::equal(&self.vault.api_token_mac(row, epoch), &row.mac)
+        self.vault.is_genuine_token(row, epoch)
     }
 }
 

@@ -12,9 +12,9 @@ use kmip::wire::{Bytes, DateTime};
 use kms_audit::Ticket;
 
 use crate::Service;
-use crate::audit::{Act, Decision};
+use crate::audit::{Act, Decision, REQUEST};
 use crate::context::{Context, Placeholders, operation_name};
-use crate::error::{Error, Result};
+use crate::error::{Again, Error, Result};
 use crate::operation;
 use crate::principal::Caller;
 use crate::unit::Unit;
@@ -36,6 +36,8 @@ pub struct Executed {
     pub message: ResponseMessage,
     /// Whether the server could not do what it should (see [`Error::is_servers`]).
     pub servers_fault: bool,
+    /// Whether the whole message may be sent again as it is.
+    pub again: Again,
 }
 
 /// What became of an item.
@@ -57,6 +59,8 @@ impl Decided {
 struct Answers {
     items: Vec<ResponseItem>,
     servers_fault: bool,
+    /// What the failures say together.
+    again: Option<Again>,
     /// The items whose records have to be handed over before the answer leaves.
     uses: Vec<usize>,
     /// The last of those records.
@@ -73,8 +77,7 @@ impl Answers {
         let mut answer = match decided.result {
             Ok(response) => ResponseItem::success(response),
             Err(error) => {
-                report(&error);
-                self.servers_fault |= error.is_servers();
+                self.failed(&error);
                 ResponseItem::failure(operation, error.reason, error.message)
             }
         };
@@ -84,6 +87,19 @@ impl Answers {
             self.record = self.record.max(decided.record);
         }
         self.items.push(answer);
+    }
+
+    fn failed(&mut self, error: &Error) {
+        report(error);
+        self.servers_fault |= error.is_servers();
+        let before = self.again.unwrap_or(error.again);
+        self.again = Some(if before == error.again { before } else { Again::No });
+    }
+
+    /// Whether the whole may be sent again: not where a part of it has been done.
+    fn again(&self) -> Again {
+        let done = self.items.iter().any(|it| it.status == ResultStatus::Success);
+        if done { Again::No } else { self.again.unwrap_or_default() }
     }
 
     /// What had succeeded before the failure is taken back: nothing was written.
@@ -96,7 +112,7 @@ impl Answers {
 
     /// What was done without a record is not told.
     fn withhold(&mut self, error: &Error) {
-        report(error);
+        self.failed(error);
         self.servers_fault = true;
         for at in &self.uses {
             let Some(answer) = self.items.get_mut(*at) else { continue };
@@ -158,7 +174,8 @@ impl Service {
             }
             Err(error) => {
                 let mut answers = Answers::new(1);
-                answers.push((None, None), Decided::unrecorded(error));
+                let call = Call { caller, version };
+                answers.push((None, None), self.refused(call, None, error));
                 answers
             }
         };
@@ -166,8 +183,9 @@ impl Service {
             answers.withhold(&error);
         }
         let correlation = request.header.client_correlation_value;
+        let (servers_fault, again) = (answers.servers_fault, answers.again());
         let message = self.respond(version, correlation, answers.items);
-        Executed { message, servers_fault: answers.servers_fault }
+        Executed { message, servers_fault, again }
     }
 
     /// Answers one operation that came without a message around it (KMIP 2.1 assumed).
@@ -264,7 +282,7 @@ impl Service {
         if let Err(closed) = self.audit.ready() {
             return Decided::unrecorded(closed);
         }
-        let operation = operation.map_or("", operation_name);
+        let operation = operation.map_or(REQUEST, operation_name);
         let deed = Deed { operation, objects: Vec::new() };
         self.used(call, &deed, Err(error))
     }
@@ -396,6 +414,8 @@ impl Service {
         let mut room = Room::new(self.policy.answers_max, items.len());
         let mut deeds = Vec::with_capacity(items.len());
         for item in items {
+            // What was granted, and what an object is, may have changed since the item before.
+            unit.ask_again();
             let (operation, id) = (item.operation, item.id.clone());
             let named = (Some(operation), id);
             let request = room.next(item).await.and_then(undoable);

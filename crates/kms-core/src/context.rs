@@ -6,11 +6,11 @@ use kmip::enumerations::{Operation as Code, ResultReason, UniqueIdentifierCode};
 use kmip::identifier::UniqueIdentifier;
 
 use crate::Service;
+use crate::custody::Vault;
 use crate::error::{Brief, Error, Result};
 use crate::locate;
 use crate::principal::Principal;
 use crate::unit::Unit;
-use crate::vault::Vault;
 use crate::veil::Veil;
 
 /// The longest identifier that is accepted, in bytes.
@@ -140,6 +140,6 @@ pub(crate) fn refused_id(id: &str) -> Error {
 }
 
 /// The operation's name for messages.
-pub(crate) fn operation_name(code: Code) -> &'static str {
+pub fn operation_name(code: Code) -> &'static str {
     code.name().unwrap_or("an operation of a number that no version defines")
 }

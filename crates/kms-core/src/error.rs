@@ -5,6 +5,30 @@ use std::fmt;
 
 use kmip::enumerations::ResultReason;
 
+/// Whether a request that failed may be sent again as it is. The message says the same at its end, in
+/// words that callers may rely on (`docs/protocol.md`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Again {
+    /// It would fail again.
+    #[default]
+    No,
+    /// Nothing was changed, and it may succeed in a moment.
+    Yes,
+    /// It may have been done already.
+    Perhaps,
+}
+
+impl Again {
+    /// What a message ends with.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::No => "",
+            Self::Yes => "; nothing was changed; try again",
+            Self::Perhaps => "; it may have been done; look before you send it again",
+        }
+    }
+}
+
 /// Why an operation failed.
 #[derive(Debug)]
 pub struct Error {
@@ -14,6 +38,9 @@ pub struct Error {
     pub message: String,
     /// What only the operator may read.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// Whether the request may be sent again.
+    pub again: Again,
+    /// Whether another request came between, so that the same is done again here.
     pub(crate) retry: bool,
 }
 
@@ -23,7 +50,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error that the caller can read.
     pub fn new(reason: ResultReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), source: None, retry: false }
+        Self { reason, message: message.into(), source: None, again: Again::No, retry: false }
+    }
+
+    /// An error after which the request may be sent again, or not, and the caller is told.
+    pub(crate) fn passing(again: Again, reason: ResultReason, message: &str) -> Self {
+        Self { again, ..Self::new(reason, format!("{message}{}", again.words())) }
     }
 
     /// The same, with its cause for the log.
@@ -52,8 +84,9 @@ impl Error {
 
     /// Another request changed what this one had read; nothing was written.
     pub(crate) fn conflict(id: &str) -> Self {
-        let message = format!("object {:?} was changed by another request; try again", Brief(id));
-        Self { retry: true, ..Self::new(ResultReason::GeneralFailure, message) }
+        let message = format!("object {:?} was changed by another request", Brief(id));
+        let error = Self::passing(Again::Yes, ResultReason::GeneralFailure, &message);
+        Self { retry: true, ..error }
     }
 
     /// Whether the server could not do what it should, and its operator should hear of it; else the

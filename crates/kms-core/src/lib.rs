@@ -12,6 +12,7 @@ mod batch;
 mod certificate;
 mod clock;
 mod context;
+mod custody;
 mod deliver;
 mod error;
 mod grant;
@@ -46,12 +47,13 @@ pub use crate::api_token::{
     Verified as VerifiedApiToken,
 };
 pub use crate::audit::{
-    Act, AuditError, AuditKept, AuditOptions, AuditPlace, AuditReport, verify_audit,
+    Act, AuditError, AuditKept, AuditOptions, AuditPlace, AuditReport, REQUEST, verify_audit,
 };
 pub use crate::batch::{Executed, unreadable};
 pub use crate::clock::{Clock, ManualClock, SystemClock};
-pub use crate::context::IDENTIFIER_LENGTH_MAX;
-pub use crate::error::{Error, Result};
+pub use crate::context::{IDENTIFIER_LENGTH_MAX, operation_name};
+pub use crate::custody::Vault;
+pub use crate::error::{Again, Error, Result};
 pub use crate::grant::{Access, Obtained, Owned, Page, Terms, grantee};
 pub use crate::keyring::OpenError;
 pub use crate::lifecycle::{effective, is_destroyed, name as state_name};
@@ -62,9 +64,8 @@ pub use crate::policy::Policy;
 pub use crate::principal::{
     ADMIN, Caller, EVERYBODY, Principal, RequestId, SCOPES, USER_LENGTH_MAX, normal_user,
 };
-pub use crate::vault::Vault;
 
-use kms_seal::Sealer;
+use kms_seal::Protection;
 use kms_store::Store;
 
 use crate::audit::Audit;
@@ -96,14 +97,14 @@ const SLOW_THREADS: usize = 1;
 const CATCH_UP_ROWS: usize = 500;
 
 impl Service {
-    /// Opens the keyring of `store` with `sealer` (and makes one in an empty store).
+    /// Opens the keyring of `store` as `protection` says (and makes one in an empty store).
     pub async fn open(
         store: Store,
-        sealer: &dyn Sealer,
+        protection: impl Into<Protection>,
         policy: Policy,
         clock: Arc<dyn Clock>,
     ) -> std::result::Result<Self, OpenError> {
-        let vault = keyring::open(&store, sealer).await?;
+        let vault = keyring::open(&store, protection.into(), &*clock).await?;
         let slow = Slow::start(SLOW_THREADS).map_err(OpenError::Start)?;
         let streams = Streams::new(policy.streams_max, policy.held_back_total);
         let vault = Arc::new(vault);
@@ -111,6 +112,16 @@ impl Service {
         let (slots, turns) = (Slots::start().map_err(OpenError::Start)?, Turns::default());
         let audit = Audit::default();
         Ok(Self { store, vault, clock, policy, slow, aside, streams, usage, slots, turns, audit })
+    }
+
+    /// What has to be done about once a second: looks which data keys are in use.
+    pub async fn keep_keyring(&self) -> std::result::Result<(), kms_store::Error> {
+        self.vault.refresh().await
+    }
+
+    /// Whether the data key rests in the clear.
+    pub fn is_clear(&self) -> bool {
+        self.vault.is_clear()
     }
 
     /// The API tokens of machines.

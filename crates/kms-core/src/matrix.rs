@@ -92,7 +92,7 @@ const HEAD: &str = "\
 
 Who may do what with which object: for each operation, and for each part that an object plays in it.
 Whatever says the same is one line, so that the page can be read to its end; a server is asked every
-single cell (`crates/kms-server/tests/it/matrix.rs`).
+single cell (`crates/kms-server/tests/it/matrix`).
 
 *Who*: the owner; a user who was granted the permission of this name, alone; `*`, where everything was
 granted to everybody; a user whose every grant has expired; a stranger; and nobody, who does not say who

@@ -8,8 +8,8 @@ use kmip::stored::{StoredMaterial, StoredRecord};
 use kms_crypto::secret::Secret;
 use kms_store::Cached;
 
+use crate::custody::Vault;
 use crate::error::{Error, Result};
-use crate::vault::Vault;
 
 /// Key material in the clear, for as long as one operation.
 pub(crate) type Material = StoredMaterial;

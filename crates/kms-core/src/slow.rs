@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use kmip::enumerations::ResultReason;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::error::{Error, Result};
+use crate::error::{Again, Error, Result};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -46,9 +46,10 @@ impl Slow {
             drop(answer.send(work()));
         });
         self.jobs.try_send(job).map_err(|_full| {
-            Error::new(
+            Error::passing(
+                Again::Yes,
                 ResultReason::ServerLimitExceeded,
-                "too many keys are being made at once; try again in a while",
+                "too many keys are being made at once",
             )
         })?;
         result.await.map_err(Error::internal)

@@ -10,7 +10,7 @@ use kmip::enumerations::ResultReason;
 use kms_crypto::random;
 use kms_crypto::symmetric::Stream;
 
-use crate::error::{Error, Result};
+use crate::error::{Again, Error, Result};
 use crate::mechanism;
 
 /// How long a stream waits for its next part, in seconds.
@@ -93,9 +93,10 @@ impl Streams {
         running.retain(|_, it| !it.is_idle(now));
         let held = running.values().fold(stream.held, |sum, it| sum.saturating_add(it.held));
         if running.len() >= max || (stream.held > 0 && held > self.held_max) {
-            return Err(Error::new(
+            return Err(Error::passing(
+                Again::Yes,
                 ResultReason::ServerLimitExceeded,
-                "too many multi-part operations are under way; finish one, or try again later",
+                "too many multi-part operations are under way; finish one",
             ));
         }
         // One that is put back is not counted here, and has its place.

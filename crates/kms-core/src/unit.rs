@@ -16,13 +16,14 @@ use kms_store::{Grant, Row, Store, Write};
 
 use crate::access::Permission;
 use crate::context::refused_id;
-use crate::error::{Error, Result};
+use crate::custody::Vault;
+use crate::error::{Again, Error, Result};
 use crate::grant::{self, REGISTER};
 use crate::index;
 use crate::lifecycle;
 use crate::object::{NOT_READ, Object};
 use crate::principal::EVERYBODY;
-use crate::vault::Vault;
+use crate::vault::Keys;
 
 /// How often a grant that does not fit its object is read again, and after how long: a commit tells
 /// the cache of rows within that time.
@@ -133,6 +134,12 @@ impl Unit {
         }
         self.found = Some((user.to_owned(), found));
         Ok(())
+    }
+
+    /// From here on, what is not changed here is asked for again: time has passed.
+    pub(crate) fn ask_again(&mut self) {
+        self.asked.clear();
+        self.found = None;
     }
 
     /// What was read of the grants on an object to `user` and to everybody, if it was.
@@ -298,8 +305,9 @@ impl Unit {
         }
         let mut writes = Vec::with_capacity(self.drafts.len().saturating_add(self.writes.len()));
         let mut replaced = Vec::new();
+        let keys = self.vault.sealing().await?;
         for draft in self.drafts {
-            writes.extend(seal(&self.vault, &draft)?);
+            writes.extend(seal(&self.vault, &keys, &draft)?);
             replaced.push(draft.id);
         }
         writes.extend(self.writes);
@@ -312,7 +320,7 @@ impl Unit {
     }
 }
 
-fn seal(vault: &Vault, draft: &Draft) -> Result<Option<Write>> {
+fn seal(_vault: &Vault, keys: &Keys, draft: &Draft) -> Result<Option<Write>> {
     let id = &*draft.id;
     let Some(object) = &draft.object else {
         return Ok(draft.base.map(|expected| Write::Remove { id: id.to_owned(), expected }));
@@ -326,7 +334,7 @@ fn seal(vault: &Vault, draft: &Draft) -> Result<Option<Write>> {
         (Some(fresh), _) => {
             let generation = object.generation().saturating_add(1);
             let (sealed, tag) =
-                vault.seal_material(id, record.object_type, generation, fresh.expose())?;
+                keys.seal_material(id, record.object_type, generation, fresh.expose())?;
             record.material_tag = Some(Bytes(tag));
             (Some(sealed), generation)
         }
@@ -337,7 +345,7 @@ fn seal(vault: &Vault, draft: &Draft) -> Result<Option<Write>> {
         }
     };
     record.material_generation = generation.cast_signed();
-    let sealed_record = vault.seal_record(id, version, &record)?;
+    let sealed_record = keys.seal_record(id, version, &record)?;
     if sealed_record.len() > RECORD_BYTES_MAX {
         return Err(Error::new(
             ResultReason::ServerLimitExceeded,
@@ -367,16 +375,17 @@ pub(crate) fn from_store(error: kms_store::Error) -> Error {
             Error::new(ResultReason::ServerLimitExceeded, error.to_string())
         }
         kms_store::Error::Unavailable(_) | kms_store::Error::ReadOnly | kms_store::Error::Full => {
-            Error::new(
+            Error::passing(
+                Again::Yes,
                 ResultReason::GeneralFailure,
-                "the database cannot be used now; nothing was changed; try again later",
+                "the database cannot be used now",
             )
             .because(error)
         }
-        kms_store::Error::Unknown(_) => Error::new(
+        kms_store::Error::Unknown(_) => Error::passing(
+            Again::Perhaps,
             ResultReason::GeneralFailure,
-            "the connection to the database was lost while this was being done: it may have been \
-             done, or not; look before you send it again",
+            "the connection to the database was lost while this was being done",
         )
         .because(error),
         _ => Error::internal(error),

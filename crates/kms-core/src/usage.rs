@@ -192,9 +192,10 @@ impl Service {
         for _ in 0..TRIES {
             let (mut counters, sealed) = self.counters(key).await?;
             add(&mut counters)?;
+            let keys = self.vault.sealing().await?;
             let write = Write::PutUsage {
                 id: key.id().to_owned(),
-                sealed: self.vault.seal_usage(key.id(), &counters)?,
+                sealed: keys.seal_usage(key.id(), &counters)?,
                 expected: sealed,
             };
             match self.store.commit(Vec::new(), vec![write]).await.map_err(from_store) {

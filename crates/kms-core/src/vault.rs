@@ -26,20 +26,21 @@ const TAG_LENGTH: usize = 16;
 /// The length of the counters of a key.
 const USAGE_LENGTH: usize = 4 + 8 + 8;
 
-/// The keys that everything rests under, all derived from one data key.
-pub struct Vault {
+/// The keys that everything rests under, all derived from the data key of one generation.
+pub(crate) struct Keys {
+    generation: u32,
     record: SealKey,
     material: SealKey,
     usage: SealKey,
     grants: Secret,
     api_tokens: Secret,
     audit: MacKey,
-    audit_keys: SealKey,
+    audit_first: SealKey,
 }
 
-impl Vault {
-    /// The vault of `data_key`.
-    pub fn new(data_key: &Secret) -> Result<Self> {
+impl Keys {
+    /// The keys of the data key of `generation`.
+    pub(crate) fn new(generation: u32, data_key: &Secret) -> Result<Self> {
         let key = |label: &str| -> Result<Zeroizing<[u8; 32]>> {
             let mut derived = Zeroizing::new([0; 32]);
             let info = [label.as_bytes()];
@@ -51,14 +52,20 @@ impl Vault {
             SealKey::new(&*key(label)?).map_err(Error::internal)
         };
         Ok(Self {
+            generation,
             record: seal("record")?,
             material: seal("material")?,
             usage: seal("usage")?,
             grants: Secret::new(key("grant")?.to_vec()),
             api_tokens: Secret::new(key("api token")?.to_vec()),
             audit: MacKey::new(&*key("audit")?),
-            audit_keys: seal("audit key")?,
+            audit_first: seal("audit key")?,
         })
+    }
+
+    /// Which data key they are derived from.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Seals a record as version `version` of object `id`.
@@ -185,12 +192,12 @@ impl Vault {
 
     /// Seals the first key of an epoch of an audit log, bound to the other columns of `row`.
     pub(crate) fn seal_audit_key(&self, row: &AuditEpoch, key: &[u8]) -> Result<Vec<u8>> {
-        self.audit_keys.seal(&bind_epoch(row), key).map_err(Error::internal)
+        self.audit_first.seal(&bind_epoch(row), key).map_err(Error::internal)
     }
 
     /// The first key of an epoch; none if its row was altered.
     pub(crate) fn open_audit_key(&self, row: &AuditEpoch) -> Option<Zeroizing<[u8; 32]>> {
-        let key = self.audit_keys.open(&bind_epoch(row), &row.sealed).ok()?;
+        let key = self.audit_first.open(&bind_epoch(row), &row.sealed).ok()?;
         key.expose().try_into().ok().map(Zeroizing::new)
     }
 
@@ -210,21 +217,6 @@ impl Vault {
         }
         mac::hmac_sha256(self.grants.expose(), &[&bound]).to_vec()
     }
-
-    /// Whether `grant` is one that this server made and that was not withdrawn since.
-    pub(crate) fn is_genuine(&self, grant: &Grant, epoch: u32) -> bool {
-        secret::equal(&self.grant_mac(grant, epoch), &grant.mac)
-    }
-
-    /// The same; one that is not is reported.
-    pub(crate) fn is_valid(&self, grant: &Grant, epoch: u32) -> bool {
-        let valid = self.is_genuine(grant, epoch);
-        if !valid {
-            tracing::error!(object = %grant.id, user = %grant.user,
-                "a grant in the database was altered or had been withdrawn; it is ignored");
-        }
-        valid
-    }
 }
 
 /// The bucket of grant epochs that `user` falls into.
@@ -236,7 +228,7 @@ pub(crate) fn bucket(user: &str) -> u8 {
     u8::try_from(hash % u64::from(GRANT_BUCKETS)).unwrap_or_default()
 }
 
-fn tampered(id: &str) -> Error {
+pub(crate) fn tampered(id: &str) -> Error {
     tracing::error!(object = %id, "a row in the database was altered, moved or swapped; refused");
     Error::new(
         kmip::enumerations::ResultReason::GeneralFailure,
@@ -303,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_grant_without_end_and_note_is_signed_as_before_there_were_any() {
-        let vault = Vault::new(&Secret::new(vec![7; 32])).unwrap();
+        let vault = Keys::new(1, &Secret::new(vec![7; 32])).unwrap();
         let mut bound = b"G\0\0\0\0\0\0\0\x03key\0\0\0\0\0\0\0\x03bob\0\0\0\0\0\0\0\x07".to_vec();
         bound.extend_from_slice(b"[\"Get\"]\0\0\0\x05");
         let before = mac::hmac_sha256(vault.grants.expose(), &[&bound]);
@@ -313,7 +305,7 @@ mod tests {
 
     #[test]
     fn the_mac_of_a_grant_tells_every_end_and_note_apart() {
-        let vault = Vault::new(&Secret::new(vec![7; 32])).unwrap();
+        let vault = Keys::new(1, &Secret::new(vec![7; 32])).unwrap();
         let mut macs = Vec::new();
         for expires in [None, Some(0), Some(1), Some(-1)] {
             for note in [None, Some(""), Some("a")] {

@@ -12,6 +12,8 @@ mod case;
 mod check;
 mod conformance;
 mod crash;
+mod db;
+mod edgelessdb;
 mod people;
 #[path = "../../../fuzz/src/lib.rs"]
 #[expect(
@@ -38,6 +40,8 @@ const TASKS: &[(&str, Task)] = &[
     ("browser", people::browser),
     ("conformance", conformance::task),
     ("crash", crash::task),
+    ("db", db::task),
+    ("edgelessdb", edgelessdb::task),
     ("fuzz-smoke", smoke::task),
     ("issuer", people::issuer),
     ("provider", people::provider),

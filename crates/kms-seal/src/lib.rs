@@ -1,14 +1,30 @@
-//! The root of trust: who may open the key that everything in the database rests under.
+//! The root of trust: who may open the keys that everything in the database rests under.
 //!
 //! A data key seals the rows; this crate keeps the data key itself in a *slot*. A slot is bound to
-//! its kind and to the database it was made for, so that a slot cannot be carried to another
-//! database or passed off as one of another kind. It must never know objects, requests or SQL.
+//! its kind, to its generation and to the database it was made for, so that it cannot be carried to
+//! another place or passed off as one of another kind. A slot that is sealed vouches for the older
+//! data keys that are still in use, so that nobody can add one of their own. It must never know
+//! objects, requests or SQL.
+
+use std::sync::Arc;
 
 use kms_crypto::mac;
 use kms_crypto::secret::Secret;
 
+mod clear;
+mod file;
+mod root;
+
+pub use clear::Clear;
+pub use file::File;
+pub use root::{RootError, RootKey};
+
 /// The size of a data key, in bytes.
 pub const DATA_KEY_LENGTH: usize = 32;
+/// The most generations of data keys that are in use at once.
+pub const GENERATIONS_MAX: usize = 8;
+/// The size of what tells a data key without giving it away.
+const COMMITMENT_LENGTH: usize = 32;
 
 /// Why a slot was refused. None of these says anything about the key inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,12 +36,67 @@ pub enum Error {
     /// A slot of one kind was given to a sealer of another.
     #[error("the data key rests in a slot of another kind than this server is set up for")]
     WrongKind,
-    /// The slot was made for another database, or was altered.
-    #[error("the slot of the data key was altered, or was made for another database")]
+    /// The slot was made with another root key.
+    #[error(
+        "the data key was sealed with another root key than this server has; copy the file with \
+         the root key from a server that runs on this database"
+    )]
+    WrongRoot,
+    /// The slot was made for another database or generation, or was altered.
+    #[error(
+        "the slot of the data key was altered, or was made for another database or another \
+         generation"
+    )]
     NotOurs,
     /// The data key is not [`DATA_KEY_LENGTH`] bytes long.
     #[error("a data key has 32 bytes")]
     BadLength,
+    /// More than [`GENERATIONS_MAX`] older data keys.
+    #[error("more than 8 data keys are in use at once")]
+    TooMany,
+    /// A cryptographic operation failed by itself.
+    #[error("the data key cannot be sealed: {0}")]
+    Failed(kms_crypto::Error),
+}
+
+/// Where a slot belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The database.
+    pub database_id: &'a str,
+    /// Which of its data keys is in the slot.
+    pub generation: u32,
+}
+
+/// What is known of an older data key that is still in use: enough to tell it from any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voucher {
+    /// Which data key.
+    pub generation: u32,
+    /// What only this key gives.
+    pub commitment: [u8; COMMITMENT_LENGTH],
+}
+
+impl Voucher {
+    /// The voucher of the data key of `place`.
+    pub fn of(place: Place<'_>, data_key: &Secret) -> Self {
+        let Place { database_id, generation } = place;
+        let generation_bytes = generation.to_be_bytes();
+        let parts: [&[u8]; 3] = [b"kms voucher v1\0", &generation_bytes, database_id.as_bytes()];
+        let commitment = mac::hmac_sha256(data_key.expose(), &parts);
+        Self { generation, commitment }
+    }
+}
+
+/// What was in a slot.
+pub struct Opened {
+    /// The data key.
+    pub data_key: Secret,
+    /// When the data key was made, in seconds since 1970; none where its slot does not say.
+    pub made: Option<i64>,
+    /// The older data keys that may be used beside it; none where the slot is in the clear, which
+    /// anybody can make and which therefore says nothing.
+    pub older: Option<Vec<Voucher>>,
 }
 
 /// Keeps a data key in a form that may rest in the database.
@@ -33,85 +104,64 @@ pub trait Sealer: Send + Sync {
     /// The kind of slot this makes: a short word, stored beside the slot.
     fn kind(&self) -> &'static str;
     /// How the start-up report says what protects the keys at rest.
-    fn describe(&self) -> &'static str;
+    fn describe(&self) -> String;
     /// Whether somebody who has only the database can open the slot.
     fn is_clear(&self) -> bool;
-    /// Puts `data_key` into a slot for the database `database_id`.
-    fn wrap(&self, database_id: &str, data_key: &Secret) -> Result<Vec<u8>, Error>;
-    /// Takes the data key out of a slot made for `database_id`.
-    fn unwrap(&self, database_id: &str, slot: &[u8]) -> Result<Secret, Error>;
+    /// Puts `data_key`, made at a second since 1970, into a slot for `place` that vouches for `older`
+    /// ones.
+    fn wrap(
+        &self,
+        place: Place<'_>,
+        data_key: &Secret,
+        made: i64,
+        older: &[Voucher],
+    ) -> Result<Vec<u8>, Error>;
+    /// Takes the data key out of a slot made for `place`.
+    fn unwrap(&self, place: Place<'_>, slot: &[u8]) -> Result<Opened, Error>;
 }
 
-/// No protection: the data key rests in the clear. Only development builds use it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Clear;
+/// What a server is set up for: what protects new data keys, and which slots are accepted.
+#[derive(Clone)]
+pub struct Protection {
+    sealer: Arc<dyn Sealer>,
+    allows_clear: bool,
+}
 
-const MAGIC: &[u8] = b"KMSSLOT1";
-const TAG_LENGTH: usize = 32;
+impl Protection {
+    /// Protection by `sealer`, and slots of its kind alone.
+    pub fn new(sealer: impl Sealer + 'static) -> Self {
+        let allows_clear = sealer.is_clear();
+        Self { sealer: Arc::new(sealer), allows_clear }
+    }
 
-impl Clear {
-    const KIND: &'static str = "clear";
+    /// The same; data keys that rest in the clear are accepted too.
+    #[must_use]
+    pub fn allowing_clear(self) -> Self {
+        Self { allows_clear: true, ..self }
+    }
 
-    fn binding(database_id: &str, key: &[u8]) -> [u8; TAG_LENGTH] {
-        let parts = [MAGIC, Self::KIND.as_bytes(), &[0], database_id.as_bytes()];
-        mac::hmac_sha256(key, &parts)
+    /// What protects new data keys.
+    pub fn sealer(&self) -> &dyn Sealer {
+        &*self.sealer
+    }
+
+    /// What opens the slot of this kind that holds the current data key; none where it is not
+    /// accepted.
+    pub fn opener(&self, kind: &str) -> Option<&dyn Sealer> {
+        if kind == self.sealer.kind() {
+            return Some(&*self.sealer);
+        }
+        (kind == Clear::KIND && self.allows_clear).then_some(&Clear)
+    }
+
+    /// What opens the slot of an older data key, for which the current one vouches.
+    pub fn opener_of_older(&self, kind: &str) -> Option<&dyn Sealer> {
+        if kind == Clear::KIND { Some(&Clear) } else { self.opener(kind) }
     }
 }
 
-impl Sealer for Clear {
-    fn kind(&self) -> &'static str {
-        Self::KIND
-    }
-
-    fn describe(&self) -> &'static str {
-        "sealed under a data key that rests in the clear in the database (development only)"
-    }
-
-    fn is_clear(&self) -> bool {
-        true
-    }
-
-    fn wrap(&self, database_id: &str, data_key: &Secret) -> Result<Vec<u8>, Error> {
-        let key = data_key.expose();
-        if key.len() != DATA_KEY_LENGTH {
-            return Err(Error::BadLength);
-        }
-        Ok([MAGIC, key, &Self::binding(database_id, key)].concat())
-    }
-
-    fn unwrap(&self, database_id: &str, slot: &[u8]) -> Result<Secret, Error> {
-        let body = slot.strip_prefix(MAGIC).ok_or(Error::Malformed)?;
-        let (key, tag) = body.split_at_checked(DATA_KEY_LENGTH).ok_or(Error::Malformed)?;
-        if kms_crypto::secret::equal(tag, &Self::binding(database_id, key)) {
-            Ok(Secret::new(key.to_vec()))
-        } else {
-            Err(Error::NotOurs)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slot_opens_for_its_own_database_only() {
-        let key = Secret::new(vec![7; DATA_KEY_LENGTH]);
-        let slot = Clear.wrap("db-1", &key).unwrap();
-        assert_eq!(Clear.unwrap("db-1", &slot).unwrap().expose(), key.expose());
-        assert_eq!(Clear.unwrap("db-2", &slot).err(), Some(Error::NotOurs));
-    }
-
-    #[test]
-    fn altered_and_foreign_slots_are_refused() {
-        let key = Secret::new(vec![7; DATA_KEY_LENGTH]);
-        let slot = Clear.wrap("db", &key).unwrap();
-        for at in 0..slot.len() {
-            let mut altered = slot.clone();
-            altered[at] ^= 1;
-            assert!(Clear.unwrap("db", &altered).is_err(), "byte {at}");
-        }
-        assert!(Clear.unwrap("db", &slot[..20]).is_err());
-        assert!(Clear.wrap("db", &Secret::new(vec![1])).is_err());
+impl From<&Clear> for Protection {
+    fn from(clear: &Clear) -> Self {
+        Self::new(*clear)
     }
 }

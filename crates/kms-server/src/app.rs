@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kms_auth::Authentication;
 use kms_core::Service;
+use kms_seal::Protection;
 use kms_store::Store;
 
 use crate::audit::Name;
@@ -40,6 +41,10 @@ pub(crate) struct App {
     pub(crate) ids: RequestIds,
     /// What this build is.
     pub(crate) facts: Facts,
+    /// What protects the data key.
+    pub(crate) protection: Protection,
+    /// What the start-up report says of a root key that was made.
+    pub(crate) made: Option<String>,
     /// What the server is called; no other has the name while this is held.
     #[expect(dead_code, reason = "held, not looked at")]
     pub(crate) name: Name,

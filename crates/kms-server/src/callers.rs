@@ -8,7 +8,7 @@ use kms_auth::name::Names;
 use kms_auth::{Authentication, Authenticator};
 use kms_config::exit::Exit;
 use kms_config::value::CertificateUser;
-use kms_config::{Build, Config};
+use kms_config::{Build, Config, Origin};
 use kms_core::{ADMIN, ApiTokens};
 
 use crate::authorities::{self, Authorities};
@@ -124,6 +124,42 @@ fn certificates(config: &Config, names: Names) -> Result<Option<CertificateSchem
     Ok(Some(CertificateScheme::new(field, names)))
 }
 
+/// What is wrong with the options about names and certificates.
+pub(crate) fn problems(config: &Config) -> Vec<String> {
+    let names = names(config).err();
+    let certificates = certificates(config, Names::default()).err();
+    names.into_iter().chain(certificates).map(|error| error.message).collect()
+}
+
+/// What was set for a scheme that is not set up: who set it may take the server for closed.
+pub(crate) fn idle(config: &Config) -> Vec<String> {
+    let set_up = SetUp::by(config);
+    let is_set = |origin: &Origin| *origin != Origin::Default;
+    let authority = "KMS_DELEGATED_AUTHORITY_DOMAIN";
+    let certificates = "KMS_CLIENT_CA_PATH";
+    [
+        ("KMS_JWT_AUDIENCE", &config.jwt_audience.origin, set_up.bearer, authority),
+        ("KMS_JWT_USER_CLAIM", &config.jwt_user_claim.origin, set_up.bearer, authority),
+        ("KMS_JWT_CLIENTS", &config.jwt_clients.origin, set_up.bearer, authority),
+        (
+            "KMS_CLIENT_CERTIFICATE_USER",
+            &config.client_certificate_user.origin,
+            set_up.certificates,
+            certificates,
+        ),
+        (
+            "KMS_CERTIFICATE_EMAILS",
+            &config.certificate_emails.origin,
+            set_up.certificates,
+            certificates,
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, origin, is_used, _)| is_set(origin) && !is_used)
+    .map(|(option, _, _, needs)| format!("{option} has no effect: {needs} is not set"))
+    .collect()
+}
+
 /// The options that are wrong, as the reason not to start.
 fn wrong(problems: &[String]) -> StartError {
     StartError::new(Exit::Configuration, problems.join("\n"))
@@ -152,7 +188,46 @@ fn report(
 
 #[cfg(test)]
 mod tests {
+    use kms_config::{Invocation, Sources};
+
     use super::*;
+
+    /// What these arguments come to.
+    fn config(arguments: &[&str]) -> Config {
+        let arguments = arguments.iter().map(Into::into).collect();
+        let sources = Sources { arguments, ..Sources::default() };
+        match kms_config::resolve(&sources, Build::Dev) {
+            Ok(Invocation::Serve(serve)) => serve.config.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_option_without_effect_is_warned_of() {
+        let authority = ["--delegated-authority-domain", "tenant.example"];
+        let certificates = ["--client-ca-path", "ca.pem"];
+        for (option, value, needs) in [
+            ("jwt-audience", "a", &authority[..]),
+            ("jwt-user-claim", "email", &authority[..]),
+            ("jwt-clients", "accept", &authority[..]),
+            ("client-certificate-user", "common-name", &certificates[..]),
+            ("certificate-emails", "same", &certificates[..]),
+        ] {
+            let flag = format!("--{option}");
+            let alone = [flag.as_str(), value];
+            let variable = format!("KMS_{}", option.replace('-', "_").to_uppercase());
+            let warnings = idle(&config(&alone));
+            assert!(
+                matches!(warnings.as_slice(), [one] if one.starts_with(&variable)),
+                "{warnings:?}"
+            );
+            let used = idle(&config(&[&alone[..], needs].concat()));
+            assert_eq!(used, Vec::<String>::new(), "{option}");
+        }
+        let further = idle(&config(&["--jwt-audience", "a", "--authorities", "a.example"]));
+        assert_eq!(further, Vec::<String>::new());
+        assert_eq!(idle(&config(&[])), Vec::<String>::new());
+    }
 
     #[test]
     fn nobody_is_nameless_once_anything_is_set_up() {

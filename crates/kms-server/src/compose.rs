@@ -8,14 +8,13 @@ use std::sync::Arc;
 use kms_config::Config;
 use kms_config::exit::Exit;
 use kms_config::value::NoncePolicy;
-use kms_core::{EVERYBODY, Policy, Principal, Service, SystemClock};
-use kms_seal::{Clear, Sealer};
+use kms_core::{EVERYBODY, Policy, Principal, Service, SystemClock, Vault};
 use kms_store::Store;
 
 use crate::app::App;
 use crate::audit;
 use crate::authorities;
-use crate::callers::callers;
+use crate::callers::{self, callers};
 use crate::connection::Registry;
 use crate::database;
 use crate::facts::FACTS;
@@ -23,6 +22,7 @@ use crate::http::Bodies;
 use crate::limits::{BODIES_BYTES, Limits};
 use crate::observe::metrics::Metrics;
 use crate::observe::{self, RequestIds};
+use crate::protection::{self, Chosen};
 use crate::report::Report;
 
 /// Why a server does not start.
@@ -61,17 +61,23 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     // Before anything is touched.
     let mut problems = authorities::problems(config, FACTS.build);
     problems.extend(audit::problem(config, FACTS.build));
+    problems.extend(callers::problems(config));
+    let creators = creators(config).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
     if !problems.is_empty() {
         return Err(StartError::new(Exit::Configuration, problems.join("\n")));
     }
     let store = Store::open(database::of(config)?).await.map_err(|error| store_error(&error))?;
     let policy = Policy {
         refuse_exhausted_nonces: *config.nonce_policy == NoncePolicy::Refuse,
-        creators: creators(config)?,
+        creators,
         ..Policy::default()
     };
     let clock = Arc::new(SystemClock);
-    let mut service = Service::open(store.clone(), &sealer(), policy, clock)
+    let Chosen { protection, warning } = protection::of_server(config, FACTS.build, &store).await?;
+    let mut service = Service::open(store.clone(), protection.clone(), policy, clock)
         .await
         .map_err(|error| core_error(&error))?;
     let name = audit::Name::claim(config)?;
@@ -99,24 +105,22 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
         registry: Registry::new(limits),
         ids: RequestIds::new(),
         facts: FACTS,
+        protection,
+        made: warning,
         name,
     })
 }
 
 /// The users who may create objects, where not everyone may, in the form users are compared in.
-fn creators(config: &Config) -> Result<Option<Vec<String>>, StartError> {
+fn creators(config: &Config) -> Result<Option<Vec<String>>, String> {
     let name = |name: &String| match kms_core::grantee(name) {
         Ok(user) if user != EVERYBODY => Ok(user),
         Ok(_) => Err(format!("{name}: leave the list out, and everyone may create")),
         Err(reason) => Err(format!("{name}: {reason}")),
     };
     let listed: Result<Vec<_>, String> = config.privileged_users.iter().map(name).collect();
-    match listed {
-        Ok(listed) => Ok(Some(listed).filter(|listed| !listed.is_empty())),
-        Err(problem) => {
-            Err(StartError::new(Exit::Configuration, format!("KMS_PRIVILEGED_USERS: {problem}")))
-        }
-    }
+    let listed = listed.map_err(|problem| format!("KMS_PRIVILEGED_USERS: {problem}"))?;
+    Ok(Some(listed).filter(|listed| !listed.is_empty()))
 }
 
 /// What is wrong with a list that lets nobody create.
@@ -138,9 +142,10 @@ pub(crate) async fn beside(config: &Config) -> Result<Store, StartError> {
     Store::open(database::of(config)?.beside()).await.map_err(|error| store_error(&error))
 }
 
-/// What keeps the data key. Builds that protect it get their sealers here.
-pub(crate) fn sealer() -> Clear {
-    Clear
+/// The keys of a database beside a server that may be running on it.
+pub(crate) async fn vault(config: &Config, store: &Store) -> Result<Vault, StartError> {
+    let protection = protection::of_command(config, FACTS.build)?;
+    Vault::open(store, protection).await.map_err(|error| core_error(&error))
 }
 
 pub(crate) fn store_error(error: &kms_store::OpenError) -> StartError {
@@ -163,7 +168,7 @@ pub(crate) fn core_error(error: &kms_core::OpenError) -> StartError {
 
 /// What the server says of itself at the start.
 pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report {
-    let sealer = sealer();
+    let sealer = app.protection.sealer();
     let (ip, port) = (address.ip(), address.port());
     // An address that means all of them cannot be called.
     let ip = match ip {
@@ -179,12 +184,14 @@ pub(crate) fn report(config: &Config, app: &App, address: SocketAddr) -> Report 
         callers: app.callers.clone(),
         keys: sealer.describe(),
         audit: audit::describe(config),
-        clear: sealer.is_clear(),
+        clear: app.service.is_clear(),
         warnings: app
             .authorities
             .warnings
             .iter()
+            .chain(&app.made)
             .cloned()
+            .chain(callers::idle(config))
             .chain(nobody_creates(config, app.authentication.everyone()))
             .collect(),
     }

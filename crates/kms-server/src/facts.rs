@@ -27,7 +27,6 @@ pub struct Facts {
 const MISSING: &[(&str, &str)] = &[
     ("HTTPS", "this version serves plain HTTP only, and keys do not travel in the clear"),
     ("a certificate", "without HTTPS there is nothing to obtain one for"),
-    ("a protected data key", "this version keeps the data key in the clear"),
 ];
 
 /// The builds.
@@ -36,7 +35,7 @@ pub const BUILDS: [Facts; 3] = [
         build: Build::Dev,
         transport: "HTTP",
         certificate: "none",
-        data_key: "in the clear",
+        data_key: "in the clear, unless a root key is named",
         expired_tokens: "accepted",
         operators: "anyone",
         missing: &[],
@@ -45,7 +44,7 @@ pub const BUILDS: [Facts; 3] = [
         build: Build::Staging,
         transport: "HTTPS",
         certificate: "obtained and renewed by itself, from the staging directory",
-        data_key: "protected",
+        data_key: "protected by a root key",
         expired_tokens: "accepted",
         operators: "loopback",
         missing: MISSING,
@@ -54,7 +53,7 @@ pub const BUILDS: [Facts; 3] = [
         build: Build::Production,
         transport: "HTTPS",
         certificate: "obtained and renewed by itself",
-        data_key: "protected",
+        data_key: "protected by a root key",
         expired_tokens: "refused",
         operators: "loopback",
         missing: MISSING,

@@ -15,6 +15,7 @@ mod http;
 mod lanes;
 mod limits;
 mod observe;
+mod protection;
 mod report;
 mod server;
 mod shutdown;

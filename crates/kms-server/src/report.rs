@@ -15,7 +15,7 @@ pub struct Report {
     pub(crate) url: String,
     pub(crate) database: String,
     pub(crate) callers: String,
-    pub(crate) keys: &'static str,
+    pub(crate) keys: String,
     pub(crate) audit: String,
     pub(crate) clear: bool,
     /// What whoever starts the server should know.

@@ -30,6 +30,8 @@ const BREATH: Duration = Duration::from_millis(100);
 const CATCH_UP: Duration = Duration::from_mins(1);
 /// How often the database learns how far the audit log is.
 const KEEP_AUDIT: Duration = Duration::from_secs(1);
+/// How often the database is asked which data keys are in use.
+const KEEP_KEYRING: Duration = Duration::from_secs(1);
 
 /// A server that is running. Tests hold one; so does the program.
 pub struct Server {
@@ -66,6 +68,7 @@ impl Server {
             tokio::spawn(keep_time(Arc::clone(&app))).abort_handle(),
             tokio::spawn(catch_up(Arc::clone(&app))).abort_handle(),
             tokio::spawn(keep_audit(Arc::clone(&app))).abort_handle(),
+            tokio::spawn(keep_keyring(Arc::clone(&app))).abort_handle(),
         ];
         for provider in &app.authorities.providers {
             keeping.push(tokio::spawn(Arc::clone(provider).keep()).abort_handle());
@@ -211,6 +214,17 @@ async fn keep_audit(app: Arc<App>) -> ! {
         second.tick().await;
         if let Err(error) = app.service.keep_audit().await {
             tracing::warn!(%error, "the database does not know how far the audit log is");
+        }
+    }
+}
+
+async fn keep_keyring(app: Arc<App>) -> ! {
+    let mut second = tokio::time::interval(KEEP_KEYRING);
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        second.tick().await;
+        if let Err(error) = app.service.keep_keyring().await {
+            tracing::debug!(%error, "the keyring could not be read");
         }
     }
 }

@@ -16,7 +16,9 @@ use kmip::message::{self, BareError, Credential, RequestMessage, ResponseMessage
 use kmip::operation::Request;
 use kmip::{Version, tag};
 use kms_auth::{Kind, Offered, Refusal};
-use kms_core::{Caller, Error, Executed, Principal, RequestId};
+use kms_core::{
+    Act, Again, Caller, Error, Executed, Principal, REQUEST, RequestId, operation_name,
+};
 use ttlv::around::{self, Gap, Long};
 use ttlv::{Encoding, Item, Spelling, TagNames, Unknown};
 
@@ -93,6 +95,8 @@ pub(crate) struct Answer {
     pub(crate) blame: Blame,
     /// Why the caller was not let in, if so; it decides some of the header.
     pub(crate) denial: Option<Kind>,
+    /// Whether the same request may be sent again, and will perhaps succeed.
+    pub(crate) again: bool,
 }
 
 /// Whose fault a failure is. A failed answer carries an identifier to ask about; the server's own
@@ -149,7 +153,7 @@ fn denied(kind: Kind) -> StatusCode {
 
 impl Answer {
     fn new(status: StatusCode, content_type: &'static str, body: Content, blame: Blame) -> Self {
-        Self { status, content_type, body, blame, denial: None }
+        Self { status, content_type, body, blame, denial: None, again: false }
     }
 
     /// A JSON text that is no KMIP.
@@ -179,12 +183,15 @@ impl Answer {
 
     /// The core's error for a bare operation.
     fn operation_error(error: &Error) -> Self {
-        let status = if error.is_servers() {
-            StatusCode::INTERNAL_SERVER_ERROR
-        } else {
-            StatusCode::UNPROCESSABLE_ENTITY
+        let again = error.again == Again::Yes;
+        let status = match error.is_servers() {
+            _ if again => StatusCode::SERVICE_UNAVAILABLE,
+            true => StatusCode::INTERNAL_SERVER_ERROR,
+            false => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        Self::line(status, &error.recorded_reason(), &error.message)
+        let answer = Self::line(status, &error.recorded_reason(), &error.message);
+        let blame = if error.is_servers() { Blame::Server } else { Blame::Caller };
+        Self { blame, again, ..answer }
     }
 
     /// The core's error where a path names the object: unknown and not yours are the same 404.
@@ -216,7 +223,20 @@ impl Answer {
 enum Reading {
     Operation(Request),
     Message(RequestMessage),
-    Refused(Answer),
+    Refused(Unread),
+}
+
+/// The answer to a request that could not be read, and what its record says.
+struct Unread {
+    answer: Answer,
+    operation: &'static str,
+    reason: ResultReason,
+}
+
+impl Unread {
+    fn new(answer: Answer, reason: ResultReason) -> Self {
+        Self { answer, operation: REQUEST, reason }
+    }
 }
 
 /// Answers a request.
@@ -246,27 +266,44 @@ pub(crate) async fn answer(app: &Arc<App>, arrival: Arrival<'_>, question: Quest
         Ok(principal) => principal,
         Err(refusal) => {
             record_refused(app, peer, request, &refusal).await;
-            return turn_away(app, entrance, encoding, &reading, &refusal);
+            return turn_away(app, entrance, encoding, Some(&reading), &refusal);
         }
     };
     let caller = Caller { principal: &principal, peer, request };
     match reading {
         Reading::Operation(request) => perform(app, caller, request, started).await,
         Reading::Message(request) => execute(app, caller, encoding, request, started).await,
-        Reading::Refused(answer) => {
+        Reading::Refused(Unread { answer, operation, reason }) => {
             app.metrics.operation(None, false);
-            answer
+            let act = Act { operation, ..Act::default() };
+            match app.service.record_unread(caller, act, reason).await {
+                Ok(()) => answer,
+                Err(error) if entrance == Entrance::Operation => Answer::operation_error(&error),
+                Err(error) => {
+                    let again = error.again == Again::Yes;
+                    let answer = refuse(app, encoding, Version::NEWEST, error);
+                    Answer { blame: Blame::Server, again, ..answer }
+                }
+            }
         }
     }
 }
 
-/// Records that somebody is not let in.
+/// Records that somebody is not let in, and logs it: under the identifier that the answer carries,
+/// so that who asks the operator why can say which request it was.
 pub(crate) async fn record_refused(
     app: &App,
     peer: Option<SocketAddr>,
     request: RequestId<'_>,
     refusal: &Refusal,
 ) {
+    let from = peer.map(tracing::field::display);
+    tracing::info!(
+        peer = from,
+        request = request.to_string(),
+        reason = refusal.reason,
+        "a caller was refused"
+    );
     app.service.record_refused(peer, request, &refusal.reason).await;
 }
 
@@ -277,8 +314,7 @@ pub(crate) fn unread(
     encoding: Encoding,
     refusal: &Refusal,
 ) -> Answer {
-    let nothing = Reading::Refused(Answer::unauthenticated(refusal));
-    turn_away(app, entrance, encoding, &nothing, refusal)
+    turn_away(app, entrance, encoding, None, refusal)
 }
 
 /// The answer to somebody who is not let in. Who sent a whole message reads nothing but messages,
@@ -287,11 +323,11 @@ fn turn_away(
     app: &App,
     entrance: Entrance,
     encoding: Encoding,
-    reading: &Reading,
+    reading: Option<&Reading>,
     refusal: &Refusal,
 ) -> Answer {
     let version = match (reading, entrance) {
-        (Reading::Message(request), _) => request.header.version(),
+        (Some(Reading::Message(request)), _) => request.header.version(),
         (_, Entrance::Message) => Version::NEWEST,
         (_, Entrance::Operation) => return Answer::unauthenticated(refusal),
     };
@@ -314,11 +350,7 @@ pub(crate) async fn authenticate<'a>(app: &'a App, offered: Offered<'_>) -> Deci
     if let Some(everyone) = app.authentication.everyone() {
         return Ok(Cow::Borrowed(everyone));
     }
-    let decided = app.authentication.authenticate(&offered).await;
-    if let Err(refusal) = &decided {
-        tracing::info!(peer = ?offered.peer, reason = refusal.reason, "a caller was refused");
-    }
-    decided.map(Cow::Owned)
+    app.authentication.authenticate(&offered).await.map(Cow::Owned)
 }
 
 async fn perform(app: &App, caller: Caller<'_>, request: Request, started: Instant) -> Answer {
@@ -357,7 +389,8 @@ async fn execute(
     let first = request.items.first().map(|item| item.operation);
     let batch = request.items.len() > 1;
     let limit = request.header.maximum_response_size;
-    let Executed { message: response, servers_fault } = app.service.executed(caller, request).await;
+    let executed = app.service.executed(caller, request).await;
+    let Executed { message: response, servers_fault, again } = executed;
     for item in &response.items {
         app.metrics.operation(item.operation, item.status == ResultStatus::Success);
     }
@@ -365,6 +398,7 @@ async fn execute(
     if servers_fault {
         answer.blame = Blame::Server;
     }
+    answer.again = again == Again::Yes;
     app.metrics.took(first, batch, started.elapsed());
     answer
 }
@@ -505,7 +539,10 @@ fn read(app: &App, entrance: Entrance, encoding: Encoding, question: Question) -
     };
     let item = match decoded {
         Ok(item) => item,
-        Err(error) => return Reading::Refused(undecodable(app, entrance, encoding, &error)),
+        Err(error) => {
+            let answer = undecodable(app, entrance, encoding, &error);
+            return Reading::Refused(Unread::new(answer, ResultReason::InvalidMessage));
+        }
     };
     if item.tag == tag::RequestMessage {
         return read_message(app, encoding, item);
@@ -514,7 +551,8 @@ fn read(app: &App, entrance: Entrance, encoding: Encoding, question: Question) -
         Entrance::Operation => read_operation(item),
         Entrance::Message => {
             let text = "this route takes a RequestMessage; bare operations go to /kmip/2_1";
-            Reading::Refused(refuse(app, encoding, Version::NEWEST, invalid_message(text)))
+            let answer = refuse(app, encoding, Version::NEWEST, invalid_message(text));
+            Reading::Refused(Unread::new(answer, ResultReason::InvalidMessage))
         }
     }
 }
@@ -525,7 +563,8 @@ fn read_message(app: &App, encoding: Encoding, item: Item<'_>) -> Reading {
         Err(error) => {
             let version = error.version.unwrap_or(Version::NEWEST);
             let error = Error::new(error.reason(), error.to_string());
-            Reading::Refused(refuse(app, encoding, version, error))
+            let reason = error.reason;
+            Reading::Refused(Unread::new(refuse(app, encoding, version, error), reason))
         }
     }
 }
@@ -536,9 +575,14 @@ fn read_operation(item: Item<'_>) -> Reading {
     Reading::Refused(match (message::read_bare(item), operation) {
         (Ok(request), _) => return Reading::Operation(request),
         (Err(BareError::Payload(error)), Some(operation)) => {
-            Answer::operation_error(&kms_core::unreadable(operation, &error))
+            let error = kms_core::unreadable(operation, &error);
+            let answer = Answer::operation_error(&error);
+            Unread { answer, operation: operation_name(operation), reason: error.reason }
         }
-        (Err(_), _) => unknown_operation(name.unwrap_or("unnamed")),
+        (Err(_), _) => {
+            let answer = unknown_operation(name.unwrap_or("unnamed"));
+            Unread::new(answer, ResultReason::OperationNotSupported)
+        }
     })
 }
 

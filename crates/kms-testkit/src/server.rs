@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -25,7 +25,18 @@ pub struct Builder {
     binary: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
-    directory: Arc<TempDir>,
+    directory: Arc<Home>,
+}
+
+/// A directory of its own, with which the database goes that goes with it.
+#[derive(Debug)]
+struct Home(TempDir);
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let database = databases().remove(self.0.path());
+        drop(database);
+    }
 }
 
 impl Default for Builder {
@@ -35,7 +46,7 @@ impl Default for Builder {
             binary: binary(),
             arguments: Vec::new(),
             environment: Vec::new(),
-            directory: Arc::new(directory),
+            directory: Arc::new(Home(directory)),
         }
     }
 }
@@ -71,7 +82,7 @@ impl Builder {
 
     /// The directory in which the server will keep its database, and in which it is started.
     pub fn directory(&self) -> &Path {
-        self.directory.path()
+        self.directory.0.path()
     }
 
     fn command(&self) -> Command {
@@ -190,9 +201,13 @@ pub fn database_kind() -> Option<Kind> {
 
 /// The URL of the database that goes with a directory, made when it is first asked for.
 fn database_of(kind: Kind, directory: &Path) -> String {
+    databases().entry(directory.to_owned()).or_insert_with(|| database(kind)).url()
+}
+
+/// The databases that go with directories.
+fn databases() -> MutexGuard<'static, BTreeMap<PathBuf, Database>> {
     static MADE: Mutex<BTreeMap<PathBuf, Database>> = Mutex::new(BTreeMap::new());
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    made.entry(directory.to_owned()).or_insert_with(|| database(kind)).url()
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A program that has ended.

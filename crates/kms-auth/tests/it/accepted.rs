@@ -121,8 +121,10 @@ async fn another_claim_and_programs() {
     check(setting, json!({ claim: "Bob@example.com" }), "bob@example.com").await;
     let clients = || Setting { clients: true, ..Setting::default() };
     check(clients(), json!({}), "alice@example.com").await;
-    check(clients(), json!({ "email": null }), "client:client-1").await;
-    let changes = json!({ "email": null, "azp": null, "client_id": "Client 2".replace(' ', "-") });
+    for sub in ["client-1", "client-1@clients"] {
+        check(clients(), json!({ "email": null, "sub": sub }), "client:client-1").await;
+    }
+    let changes = json!({ "email": null, "azp": null, "client_id": "Client-2", "sub": "Client-2" });
     check(clients(), changes, "client:Client-2").await;
 }
 
@@ -168,7 +170,8 @@ async fn no_authority_speaks_for_another_s_users() {
     assert_eq!(world.user(&world.token(json!({}))).await, "alice@example.com");
     let user = world.user(&partner.token(&claims(json!({})))).await;
     assert_eq!(user, "https://partner.example/realm|alice@example.com");
-    let user = world.user(&partner.token(&claims(json!({ "email": null })))).await;
+    let program = json!({ "email": null, "sub": "client-1" });
+    let user = world.user(&partner.token(&claims(program))).await;
     assert_eq!(user, "https://partner.example/realm|client:client-1");
     // Each by its own keys, whatever they are called.
     for token in [partner.token(&World::claims()), world.curve.token(&claims(json!({})))] {

@@ -372,9 +372,9 @@ async fn another_claim_that_is_not_verified() {
 async fn a_program_without_a_name() {
     for (changes, reason) in [
         (json!({ "azp": null }), "nor `client_id`"),
-        (json!({ "azp": "" }), "its claim email"),
+        (json!({ "azp": "", "sub": "@clients" }), "it is a user's"),
         (json!({ "azp": 1, "client_id": "client-1" }), "`azp`"),
-        (json!({ "azp": "a b" }), "its claim email"),
+        (json!({ "azp": "a b", "sub": "a b" }), "its claim email"),
     ] {
         let setting = Setting { clients: true, ..Setting::default() };
         let mut all = json!({ "email": null });
@@ -385,6 +385,20 @@ async fn a_program_without_a_name() {
     // A bad address is not mended by being a program's.
     let setting = Setting { clients: true, ..Setting::default() };
     check_with(setting, json!({ "email": "admin" }), "its claim email").await;
+}
+
+/// A program has tokens of its users too, and they name it. Without an address they would all be the
+/// program.
+#[tokio::test(start_paused = true)]
+async fn a_user_without_an_address_is_no_program() {
+    for sub in ["auth0|1", "client-10", "client-1@client", "xclient-1", "Client-1", "client-1 "] {
+        let setting = Setting { clients: true, ..Setting::default() };
+        check_with(setting, json!({ "email": null, "sub": sub }), "it is a user's").await;
+    }
+    let setting = Setting { clients: true, ..Setting::default() };
+    let changes =
+        json!({ "email": null, "azp": "client-2", "client_id": "client-1", "sub": "client-1" });
+    check_with(setting, changes, "it is a user's").await;
 }
 
 #[tokio::test(start_paused = true)]

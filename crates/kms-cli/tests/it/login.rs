@@ -377,6 +377,18 @@ fn a_token_goes_to_its_own_server_only() {
     user.ok(&["whoami"]);
 }
 
+/// Keys are asked for in binary, and so is the refusal.
+#[test]
+fn a_token_that_is_not_accepted_is_told_in_words() {
+    let world = World::new();
+    let machine = world.user().with("KMS_TOKEN", "a.b.c");
+    for command in [&["keys", "list"][..], &["whoami"]] {
+        let told = machine.fails(command, 4);
+        assert!(told.contains("this is no token that this server can check"), "{told}");
+        assert!(told.contains("`kms login`") && told.is_ascii(), "{told}");
+    }
+}
+
 #[test]
 fn a_token_does_not_go_over_a_network_in_the_clear() {
     let user = User::alone();

@@ -20,6 +20,9 @@ pub struct Act<'a> {
     pub detail: Option<&'a str>,
 }
 
+/// The operation of a request that could not be read, or was refused as a whole.
+pub const REQUEST: &str = "Request";
+
 /// The result of what was done.
 pub(super) const SUCCESS: &str = "Success";
 /// Of what was done and taken back with the rest of its batch.

@@ -15,18 +15,19 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use kmip::enumerations::ResultReason;
 use kms_audit::{Log, Ticket};
 use kms_store::{AuditChange, AuditHead, AuditRecorder, AuditWrite, Store, Write};
 
 use crate::Service;
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::custody::Vault;
+use crate::error::{Again, Error, Result};
 use crate::principal::{Caller, RequestId};
 use crate::unit::{Unit, from_store};
-use crate::vault::Vault;
 
-pub use entry::Act;
 pub(crate) use entry::UNDONE;
+pub use entry::{Act, REQUEST};
 use entry::{SUCCESS, Who};
 use open::BESIDE;
 pub(crate) use open::beside;
@@ -189,7 +190,10 @@ fn name(epoch: u64, number: u64) -> String {
 }
 
 fn signed(vault: &Vault, mut change: AuditChange) -> AuditChange {
-    change.mac = vault.audit_change_mac(&change);
+    // Without keys the commit is refused as a whole.
+    if let Ok(keys) = vault.current() {
+        change.mac = keys.audit_change_mac(&change);
+    }
     change
 }
 
@@ -198,8 +202,9 @@ fn reason(error: &Error) -> &'static str {
 }
 
 fn closed(failure: &kms_audit::Failure) -> Error {
-    Error::new(
-        kmip::enumerations::ResultReason::GeneralFailure,
+    Error::passing(
+        Again::Yes,
+        ResultReason::GeneralFailure,
         "the audit log cannot be written, and nothing is done that cannot be recorded; tell the \
          operator",
     )
@@ -227,7 +232,7 @@ impl Service {
         why: &str,
     ) {
         let Some(on) = self.audit.0.as_deref() else { return };
-        if self.audit.ready().is_err() || !on.may_record_refused() {
+        if !on.may_record_refused() {
             return;
         }
         let who = Who { principal: None, peer, request };
@@ -253,6 +258,19 @@ impl Service {
         result
     }
 
+    /// Records that a request was refused before anything was decided about an object.
+    pub async fn record_unread(
+        &self,
+        caller: Caller<'_>,
+        act: Act<'_>,
+        reason: ResultReason,
+    ) -> Result<()> {
+        self.audit.ready()?;
+        let error = Error::new(reason, String::new());
+        let ticket = self.audit.used(Decision { caller, act }, Some(&error));
+        self.audit.settle(ticket).await
+    }
+
     /// What has to be done about once a second: rows of changes that are in the log on the disk go,
     /// the database learns how far the log is, and what was done beside the server is recorded.
     pub async fn keep_audit(&self) -> Result<()> {
@@ -265,14 +283,15 @@ impl Service {
 }
 
 impl On {
-    /// Whether one more refused caller is recorded in this second.
+    /// Whether one more refused caller is recorded in this second; if not, it is counted.
     fn may_record_refused(&self) -> bool {
+        let is_open = self.journal.log.ready().is_ok();
         let second = self.clock.now();
         let mut refused = lock(&self.refused);
         if refused.second != second {
             (refused.second, refused.written) = (second, 0);
         }
-        let may = refused.written < REFUSED_MAX;
+        let may = is_open && refused.written < REFUSED_MAX;
         if may {
             refused.written += 1;
         } else {
@@ -283,6 +302,10 @@ impl On {
 
     /// Records how many refused callers were not recorded one by one.
     fn count_refused(&self) {
+        // What waits for the log is in memory: one line at its end instead of one a second.
+        if self.journal.log.ready().is_err() {
+            return;
+        }
         let more = std::mem::take(&mut lock(&self.refused).more);
         if more == 0 {
             return;
@@ -325,7 +348,7 @@ impl On {
     /// Appends a row to the log if it is genuine; one that is not is recorded as such.
     fn take(&self, change: AuditChange) {
         let AuditChange { epoch, number, .. } = change;
-        if self.vault.audit_change_mac(&change) == change.mac {
+        if self.vault.is_genuine_change(&change) {
             self.journal.take(&change);
             return;
         }
@@ -366,7 +389,7 @@ impl On {
             chain: durable.mac.to_vec(),
             mac: Vec::new(),
         };
-        head.mac = self.vault.audit_head_mac(&head);
+        head.mac = self.vault.sealing().await?.audit_head_mac(&head);
         writes.push(AuditWrite::Head(head));
         let writes = writes.into_iter().map(Write::Audit).collect();
         let committed = self.store.commit(Vec::new(), writes).await.map_err(from_store);

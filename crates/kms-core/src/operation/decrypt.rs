@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::mechanism::{self, Sides};
 use crate::stream::{Part, Running};
-use crate::vault::Vault;
+use crate::custody::Vault;
 
 pub(super) struct Decrypt;
 

@@ -19,7 +19,7 @@ use crate::deliver::{WrappingKey, unwrap};
 use crate::error::{Error, Result};
 use crate::mechanism::{self, Choice, Sides};
 use crate::stream::{Part, Running};
-use crate::vault::Vault;
+use crate::custody::Vault;
 
 pub(super) struct Encrypt;
 

@@ -200,6 +200,32 @@ async fn a_revoked_row_that_is_put_back_lets_nobody_in() {
     assert_eq!(user(&world, &night).await.err().as_deref(), Some("Altered"));
 }
 
+/// All rows with their epoch: a server that has seen a newer one remembers.
+#[tokio::test]
+async fn tokens_that_are_put_back_together_let_nobody_into_a_running_server() {
+    let world = World::new().await;
+    let tokens = world.service.api_tokens();
+    let night = create(&world, "night").await;
+    let database = rusqlite::Connection::open(world.directory.path().join("kms.db")).unwrap();
+    database.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    let run = |sql: &str| database.execute_batch(sql).unwrap();
+    let epoch = "FROM meta WHERE key = 'api_token_epoch'";
+    run(&format!(
+        "CREATE TEMP TABLE old_tokens AS SELECT * FROM api_tokens; \
+         CREATE TEMP TABLE old_epoch AS SELECT value {epoch}"
+    ));
+    tokens.revoke("night").await.unwrap();
+    assert_eq!(tokens.verify(&night).await.unwrap_err().to_string(), "a revoked API token");
+    run("BEGIN; DELETE FROM api_tokens; INSERT INTO api_tokens SELECT * FROM old_tokens; \
+         UPDATE meta SET value = (SELECT value FROM old_epoch) WHERE key = 'api_token_epoch'; COMMIT");
+    assert!(matches!(tokens.verify(&night).await, Err(Invalid::Altered)));
+    // Others use what is there; one that has not seen the newer rows cannot tell.
+    assert_eq!(user(&world, &night).await.as_deref(), Ok("token:night"));
+    // A token that is made from here on is newer than what was seen once there were as many changes.
+    let day = create(&world, "day").await;
+    assert_eq!(tokens.verify(&day).await.unwrap().user, "token:day");
+}
+
 #[tokio::test]
 async fn nothing_of_a_token_is_in_the_files() {
     let world = World::new().await;

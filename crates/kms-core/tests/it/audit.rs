@@ -372,6 +372,10 @@ async fn nothing_is_done_that_cannot_be_recorded() {
     }
     world.ask("ann", encrypt("key")).await.unwrap();
     assert_eq!(world.ask("ann", get("new")).await, Err(ResultReason::ObjectNotFound));
+    // Whoever was turned away meanwhile was counted.
+    world.service.keep_audit().await.unwrap();
+    world.service.close_audit().await.unwrap();
+    assert!(records(&world).iter().any(|it| it["count"] == 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -267,6 +267,26 @@ async fn without_a_list_everybody_creates_and_nothing_is_stored() {
     );
 }
 
+/// Who was let create is told to those who are listed, and to nobody when nobody is.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_list_nobody_sees_who_was_let_create() {
+    let world = listed().await;
+    let ann = Principal::new("ann");
+    world.service.grant(&ann, None, "bob", CREATE).await.unwrap();
+    let World { service, directory, .. } = world;
+    drop(service);
+    let world = World::under(directory, Policy::default()).await;
+    for user in ["eve", "bob", "ann"] {
+        let seen = world.service.accesses(&Principal::new(user), "*").await.unwrap();
+        assert_eq!(seen, [], "{user}");
+    }
+    // It counts again when there is a list again.
+    let World { service, directory, .. } = world;
+    drop(service);
+    let world = over(directory).await;
+    world.ask("bob", create("bobs", true)).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_knows_of_the_rights_to_create_is_seen_by_nobody() {
     let world = listed().await;

@@ -5,7 +5,7 @@ use kms_audit::{Finding, Note, Summary};
 use kms_config::Config;
 use kms_config::commands::Given;
 use kms_config::exit::Exit;
-use kms_core::{AuditReport, Vault};
+use kms_core::AuditReport;
 
 use crate::compose::{self, StartError};
 use crate::{audit, print};
@@ -18,8 +18,7 @@ pub(super) async fn verify(config: &Config, given: &Given) -> Result<Exit, Start
         return Err(StartError::new(Exit::Configuration, text));
     }
     let store = compose::beside(config).await?;
-    let vault = Vault::open(&store, &compose::sealer()).await;
-    let vault = vault.map_err(|error| compose::core_error(&error))?;
+    let vault = compose::vault(config, &store).await?;
     let mut ending = Exit::Success;
     for place in &places {
         let report = kms_core::verify_audit(&store, &vault, place, from).await;

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use kms_config::Config;
 use kms_config::commands::Given;
 use kms_config::exit::Exit;
-use kms_core::{ApiTokens, Clock, ListedApiToken, SystemClock, TokenError, TokenState, Vault};
+use kms_core::{ApiTokens, Clock, ListedApiToken, SystemClock, TokenError, TokenState};
 
 use crate::compose::{self, StartError};
 use crate::{callers, complain, print};
@@ -62,8 +62,7 @@ pub(super) async fn revoke(config: &Config, given: &Given) -> Result<Exit, Start
 /// The tokens of the server's database, which may be running.
 async fn open(config: &Config) -> Result<ApiTokens, StartError> {
     let store = compose::beside(config).await?;
-    let vault = Vault::open(&store, &compose::sealer()).await;
-    let vault = vault.map_err(|error| compose::core_error(&error))?;
+    let vault = compose::vault(config, &store).await?;
     Ok(ApiTokens::new(store, Arc::new(vault), Arc::new(SystemClock)))
 }
 

@@ -7,7 +7,8 @@ use axum::body::Body;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Response, StatusCode};
 use jiff::Timestamp;
-use kms_core::{Caller, Permission, Principal, Terms};
+use kmip::enumerations::ResultReason;
+use kms_core::{Act, Caller, Permission, Principal, Terms};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
@@ -66,12 +67,12 @@ pub(super) fn moment(seconds: i64) -> String {
 }
 
 /// What is asked about a user's permissions.
-struct Asked<'a> {
-    id: Option<&'a str>,
-    user: &'a str,
-    operations: &'a [String],
-    expires: Option<&'a Moment>,
-    note: Option<&'a str>,
+struct Asked {
+    id: Option<String>,
+    user: String,
+    permissions: Vec<Permission>,
+    expires: Option<i64>,
+    note: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -96,6 +97,16 @@ enum Change {
     Withdraw,
 }
 
+impl Change {
+    /// What it is called in the audit log.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Grant => "Grant",
+            Self::Withdraw => "Withdraw",
+        }
+    }
+}
+
 /// `GET /accesses/{id}`.
 pub(super) async fn list(call: Call) -> Response<Body> {
     respond(listed(&call, Permission::name).await)
@@ -108,22 +119,22 @@ pub(super) async fn list_in_lower_case(call: Call) -> Response<Body> {
 
 /// `POST /accesses/{id}`.
 pub(super) async fn add(call: Call) -> Response<Body> {
-    respond(change_one(&call, Change::Grant).await)
+    respond(changed(&call, Change::Grant, one).await)
 }
 
 /// `DELETE /accesses/{id}`.
 pub(super) async fn remove(call: Call) -> Response<Body> {
-    respond(change_one(&call, Change::Withdraw).await)
+    respond(changed(&call, Change::Withdraw, one).await)
 }
 
 /// `POST /access/grant`.
 pub(super) async fn grant(call: Call) -> Response<Body> {
-    respond(change_several(&call, Change::Grant).await)
+    respond(changed(&call, Change::Grant, several).await)
 }
 
 /// `POST /access/revoke`.
 pub(super) async fn revoke(call: Call) -> Response<Body> {
-    respond(change_several(&call, Change::Withdraw).await)
+    respond(changed(&call, Change::Withdraw, several).await)
 }
 
 /// A permission as the newer routes spell it.
@@ -170,56 +181,69 @@ async fn listed(call: &Call, spell: fn(Permission) -> &'static str) -> Result<An
     json(&list)
 }
 
-async fn change_one(call: &Call, change: Change) -> Result<Answer, Answer> {
-    let One { unique_identifier, user_id, operation_type, expires, note } = body(call)?;
-    let id = call.id.as_deref().unwrap_or_default();
-    if unique_identifier.is_some_and(|inner| inner != id) {
-        return Err(unprocessable("unique_identifier is not the identifier in the path"));
-    }
-    let asked = Asked {
-        id: Some(id),
-        user: &user_id,
-        operations: &[operation_type],
-        expires: expires.as_ref(),
-        note: note.as_deref(),
-    };
-    apply(call, change, &asked).await
-}
-
-async fn change_several(call: &Call, change: Change) -> Result<Answer, Answer> {
-    let Several { unique_identifier, user_id, operation_types, expires, note } = body(call)?;
-    let asked = Asked {
-        id: unique_identifier.as_deref(),
-        user: &user_id,
-        operations: &operation_types,
-        expires: expires.as_ref(),
-        note: note.as_deref(),
-    };
-    apply(call, change, &asked).await
-}
-
-async fn apply(call: &Call, change: Change, asked: &Asked<'_>) -> Result<Answer, Answer> {
-    let Asked { id, user, operations, expires, note } = *asked;
-    let permissions = permissions(operations)?;
-    if id.is_some_and(|id| id.len() > NAME_BYTES) {
-        return Err(unprocessable("unique_identifier is too long"));
-    }
-    let service = &call.app.service;
+/// Reads what is asked and does it. What cannot be read is recorded here, all else where it is decided.
+async fn changed(
+    call: &Call,
+    change: Change,
+    read: fn(&Call, Change) -> Result<Asked, Answer>,
+) -> Result<Answer, Answer> {
     let caller = caller(call)?;
+    let asked = match read(call, change) {
+        Ok(asked) => asked,
+        Err(answer) => {
+            let objects: Vec<_> = call.id.clone().into_iter().collect();
+            let act = Act { operation: change.name(), objects: &objects, ..Act::default() };
+            let reason = ResultReason::InvalidField;
+            let recorded = call.app.service.record_unread(caller, act, reason).await;
+            return Err(recorded.err().map_or(answer, |error| Answer::resource_error(&error)));
+        }
+    };
+    let Asked { id, user, permissions, expires, note } = asked;
+    let (service, id) = (&call.app.service, id.as_deref());
     let (result, done) = match change {
         Change::Grant => {
-            let expires = expires.map(Moment::seconds).transpose()?;
-            let terms = Terms { permissions: &permissions, expires, note };
-            (service.grant_on(caller, id, user, terms).await, "added")
+            let terms = Terms { permissions: &permissions, expires, note: note.as_deref() };
+            (service.grant_on(caller, id, &user, terms).await, "added")
         }
-        // What is withdrawn is withdrawn now, whenever it would have ended.
-        Change::Withdraw if expires.is_some() || note.is_some() => {
-            return Err(unprocessable("what is withdrawn has no end and no note"));
-        }
-        Change::Withdraw => (service.withdraw(caller, id, user, &permissions).await, "deleted"),
+        Change::Withdraw => (service.withdraw(caller, id, &user, &permissions).await, "deleted"),
     };
     result.map_err(|error| Answer::resource_error(&error))?;
     json(&Success { success: format!("Access for {user} successfully {done}") })
+}
+
+/// What `POST` and `DELETE /accesses/{id}` ask.
+fn one(call: &Call, change: Change) -> Result<Asked, Answer> {
+    let One { unique_identifier, user_id, operation_type, expires, note } = body(call)?;
+    let id = call.id.clone().unwrap_or_default();
+    if unique_identifier.is_some_and(|inner| inner != id) {
+        return Err(unprocessable("unique_identifier is not the identifier in the path"));
+    }
+    asked(change, Some(id), user_id, &[operation_type], (expires, note))
+}
+
+/// What `/access/grant` and `/access/revoke` ask.
+fn several(call: &Call, change: Change) -> Result<Asked, Answer> {
+    let Several { unique_identifier, user_id, operation_types, expires, note } = body(call)?;
+    asked(change, unique_identifier, user_id, &operation_types, (expires, note))
+}
+
+fn asked(
+    change: Change,
+    id: Option<String>,
+    user: String,
+    operations: &[String],
+    (expires, note): (Option<Moment>, Option<String>),
+) -> Result<Asked, Answer> {
+    let permissions = permissions(operations)?;
+    if id.as_ref().is_some_and(|id| id.len() > NAME_BYTES) {
+        return Err(unprocessable("unique_identifier is too long"));
+    }
+    // What is withdrawn is withdrawn now, whenever it would have ended.
+    if matches!(change, Change::Withdraw) && (expires.is_some() || note.is_some()) {
+        return Err(unprocessable("what is withdrawn has no end and no note"));
+    }
+    let expires = expires.as_ref().map(Moment::seconds).transpose()?;
+    Ok(Asked { id, user, permissions, expires, note })
 }
 
 fn permissions(names: &[String]) -> Result<Vec<Permission>, Answer> {

@@ -17,6 +17,9 @@ use ttlv::around::{self, Long};
 use crate::limits::{GROWTH, LONG_BYTES, TRUSTED_BODY_BYTES};
 use crate::wire::{Answer, Content, Question};
 
+/// After how many seconds a request is worth sending again that met a passing failure.
+const AGAIN_S: u32 = 1;
+
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum Payload {
@@ -91,6 +94,9 @@ pub(super) fn answer<B>(answer: Answer, body: impl FnOnce(Content) -> B) -> Resp
     let kind = HeaderValue::from_static(answer.content_type);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, kind);
+    if answer.again {
+        headers.insert(RETRY_AFTER, HeaderValue::from(AGAIN_S));
+    }
     match answer.denial {
         None => {}
         Some(Kind::Missing) => {

@@ -168,6 +168,49 @@ fn a_conversation_is_recorded_and_nothing_secret_of_it() {
 }
 
 #[test]
+fn requests_that_are_refused_unread_are_recorded_too() {
+    let server = builder().start();
+    let mut connection = server.connect();
+    let bare = json!({"tag": "Encrypt", "value": [attribute("Data", "Integer", 1)]}).to_string();
+    let many = message(&vec![json!({"tag": "Query", "value": []}); 1001]).to_string();
+    let grant = |more: &str| format!("{{\"user_id\":\"bob@example.com\",{more}}}");
+    let sign = grant("\"operation_type\":\"Sign\"");
+    let never = grant("\"operation_type\":\"Get\",\"expires\":\"never\"");
+    let ended = grant("\"operation_types\":[\"Get\"],\"expires\":4102444800");
+    for (method, path, body, says) in [
+        ("POST", "/kmip/2_1", "no JSON", "Request - InvalidMessage"),
+        ("POST", "/kmip/2_1", r#"{"tag":"Sing","value":[]}"#, "Request - InvalidMessage"),
+        ("POST", "/kmip/2_1", &bare, "Encrypt - InvalidMessage"),
+        ("POST", "/kmip", "no JSON", "Request - InvalidMessage"),
+        ("POST", "/kmip", r#"{"tag":"Query","value":[]}"#, "Request - InvalidMessage"),
+        ("POST", "/kmip", &message(&[]).to_string(), "Request - InvalidMessage"),
+        ("POST", "/kmip", &many, "Request - InvalidMessage"),
+        ("POST", "/accesses/key", &sign, "Grant key InvalidField"),
+        ("POST", "/accesses/key", &never, "Grant key InvalidField"),
+        ("DELETE", "/accesses/key", "{}", "Withdraw key InvalidField"),
+        ("POST", "/access/revoke", &ended, "Withdraw - InvalidField"),
+    ] {
+        let before = records(&server).len();
+        let headers = [("content-type", "application/json")];
+        let answer = connection.request(method, path, &headers, body.as_bytes()).text();
+        let new = records(&server).split_off(before);
+        let [record] = new.as_slice() else { panic!("{path} {body}: {new:?}\n{answer}") };
+        let text = |name: &str| record[name].as_str().unwrap_or("-");
+        let found = format!("{} {} {}", text("operation"), text("object"), text("result"));
+        assert_eq!(found, says, "{path} {body}: {answer}");
+        assert_eq!(text("user"), "admin");
+    }
+    // Where that cannot be recorded, the answer says so.
+    let length = files(&server).remove(0).metadata().unwrap().len();
+    limit_files(&server, Some(length + 10));
+    for path in ["/kmip/2_1", "/kmip", "/accesses/key"] {
+        let headers = [("content-type", "application/json")];
+        let text = connection.request("POST", path, &headers, b"no JSON").text();
+        assert!(text.contains("the audit log cannot be written"), "{path}: {text}");
+    }
+}
+
+#[test]
 fn the_log_goes_on_over_stops_and_kills() {
     let mut server = builder().start();
     let id = make_key(&server);
@@ -260,14 +303,14 @@ fn a_full_disk_refuses_requests_until_there_is_room() {
         answered += 1;
         assert!(answered < 10);
     };
-    assert_eq!(refused.status, 500);
+    assert_eq!(refused.status, 503);
     assert!(refused.text().contains("the audit log cannot be written"), "{}", refused.text());
     assert!(!refused.text().contains("IVCounterNonce"));
     for request in [create(), about("Get", &id), about("Destroy", &id)] {
         let answer = connection.operation(&request);
-        assert_eq!(answer.status, 500, "{}", answer.text());
+        assert_eq!(answer.status, 503, "{}", answer.text());
     }
-    assert_eq!(connection.get("/objects/owned").status, 500);
+    assert_eq!(connection.get("/objects/owned").status, 503);
     let health = connection.get("/health");
     assert_eq!(health.status, 503);
     let audit = &health.json()["dependencies"]["audit"];

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use kms_testkit::database::{Database, Instance, Kind, database};
 use kms_testkit::http::{Answer, Connection};
+use kms_testkit::issuer::{self, Algorithm, Issuer, Key};
 use kms_testkit::server::{Builder, Server, pause};
 use serde_json::{Value, json};
 
@@ -26,9 +27,13 @@ fn text(tag: &str, value: &str) -> Value {
 }
 
 fn create(connection: &mut Connection, id: &str) -> Answer {
+    connection.operation(&new_key(id))
+}
+
+fn new_key(id: &str) -> Value {
     let attribute =
         |tag: &str, kind: &str, value: Value| json!({"tag": tag, "type": kind, "value": value});
-    connection.operation(&json!({"tag": "Create", "value": [
+    json!({"tag": "Create", "value": [
         attribute("ObjectType", "Enumeration", json!("SymmetricKey")),
         {"tag": "Attributes", "value": [
             attribute("CryptographicAlgorithm", "Enumeration", json!("AES")),
@@ -37,14 +42,18 @@ fn create(connection: &mut Connection, id: &str) -> Answer {
             attribute("ActivationDate", "DateTime", json!("2020-01-01T00:00:00Z")),
             text("UniqueIdentifier", id),
         ]},
-    ]}))
+    ]})
 }
 
 fn encrypt(connection: &mut Connection, id: &str) -> Answer {
-    connection.operation(&json!({"tag": "Encrypt", "value": [
+    connection.operation(&use_of(id))
+}
+
+fn use_of(id: &str) -> Value {
+    json!({"tag": "Encrypt", "value": [
         text("UniqueIdentifier", id),
         {"tag": "Data", "type": "ByteString", "value": "00"},
-    ]}))
+    ]})
 }
 
 fn on_object(connection: &mut Connection, operation: &str, id: &str) -> Answer {
@@ -130,6 +139,75 @@ fn servers_of_one_directory_have_logs_of_their_own() {
         std::fs::write(&last, text().replace("Create", "Get")).unwrap();
         assert_eq!(verify().status.code(), Some(11));
     }
+}
+
+/// A batch that happens as a whole and changes nothing: each of its items is decided when it is done,
+/// not when the first was.
+#[test]
+fn a_withdrawal_ends_what_a_running_batch_may_do() {
+    for kind in KINDS {
+        let database = database(kind);
+        let issuer = Issuer::with_keys(vec![Key::new("first", Algorithm::Es256)]);
+        let server = on(kind, database.url())
+            .environment("KMS_DELEGATED_AUTHORITY_DOMAIN", issuer.url())
+            .environment("KMS_JWT_AUDIENCE", issuer::AUDIENCE)
+            .start();
+        let (ann, bob) = (issuer.bearer("ann@example.com"), issuer.bearer("bob@example.com"));
+        let send = |who: &str, path: &str, body: &Value| {
+            let headers = [("content-type", "application/json"), ("authorization", who)];
+            server.connect().request("POST", path, &headers, body.to_string().as_bytes())
+        };
+        assert_eq!(send(&ann, "/kmip/2_1", &new_key("key")).status, 200);
+        let access = json!({"unique_identifier": "key", "user_id": "bob@example.com",
+            "operation_types": ["Encrypt"]});
+        // Each Locate that finds nothing takes two milliseconds.
+        let batch = undone_together(&use_of("key"), &locate_nothing(), 300);
+        let failed_at = (0..10).find_map(|_| {
+            assert_eq!(send(&ann, "/access/grant", &access).status, 200);
+            std::thread::scope(|scope| {
+                let batch = scope.spawn(|| send(&bob, "/kmip", &batch));
+                pause();
+                pause();
+                assert_eq!(send(&ann, "/access/revoke", &access).status, 200);
+                assert!(!batch.is_finished(), "the batch was over before the withdrawal");
+                let text = batch.join().unwrap().text();
+                let failed = text.matches("\"OperationFailed\"").count();
+                assert_eq!(failed, 1, "{kind:?}: it was not refused");
+                // Where it was refused at once, it came after the withdrawal.
+                Some(text.matches("\"OperationUndone\"").count()).filter(|undone| *undone > 0)
+            })
+        });
+        assert_eq!(failed_at, Some(301), "{kind:?}");
+    }
+}
+
+fn locate_nothing() -> Value {
+    json!({"tag": "Locate", "value": [{"tag": "Attributes", "value": [
+        {"tag": "ObjectType", "type": "Enumeration", "value": "Certificate"},
+    ]}]})
+}
+
+/// A batch with Undo: one request, another many times, and the first again.
+fn undone_together(first: &Value, between: &Value, count: usize) -> Value {
+    let integer = |tag: &str, value: usize| json!({"tag": tag, "type": "Integer", "value": value});
+    let items = [first].into_iter().chain(std::iter::repeat_n(between, count)).chain([first]);
+    let items = items.enumerate().map(|(number, item)| {
+        json!({"tag": "BatchItem", "value": [
+            {"tag": "Operation", "type": "Enumeration", "value": item["tag"]},
+            {"tag": "UniqueBatchItemID", "type": "ByteString", "value": format!("{number:04x}")},
+            {"tag": "RequestPayload", "value": item["value"]},
+        ]})
+    });
+    let header = json!({"tag": "RequestHeader", "value": [
+        {"tag": "ProtocolVersion", "value": [
+            integer("ProtocolVersionMajor", 2),
+            integer("ProtocolVersionMinor", 1),
+        ]},
+        {"tag": "BatchErrorContinuationOption", "type": "Enumeration", "value": "Undo"},
+        integer("BatchCount", count + 2),
+    ]});
+    let all: Vec<_> = [header].into_iter().chain(items).collect();
+    json!({"tag": "RequestMessage", "value": all})
 }
 
 #[test]

@@ -59,6 +59,35 @@ fn wrong_options_are_all_named_and_nothing_is_touched() {
 }
 
 #[test]
+fn options_that_cannot_be_meant_are_all_named_and_nothing_is_touched() {
+    let refused = builder()
+        .environment("KMS_USER_MAP", "bob@example.com=admin")
+        .environment("KMS_CLIENT_CA_PATH", "/nowhere/ca.pem")
+        .environment("KMS_PRIVILEGED_USERS", "*")
+        .environment("KMS_DELEGATED_AUTHORITY_DOMAIN", "http://id.example/");
+    let root = refused.directory().to_owned();
+    let refused = refused.argument("--root-dir").argument(&root);
+    let ended = refused.run();
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    for option in [
+        "KMS_USER_MAP: ",
+        "KMS_CLIENT_CA_PATH: ",
+        "KMS_PRIVILEGED_USERS: ",
+        "KMS_DELEGATED_AUTHORITY_DOMAIN: ",
+    ] {
+        assert!(ended.stderr.contains(option), "{option} not in\n{}", ended.stderr);
+    }
+    assert_eq!(std::fs::read_dir(root).unwrap().count(), 0);
+}
+
+#[test]
+fn an_option_without_effect_is_in_the_report() {
+    let server = builder().environment("KMS_JWT_AUDIENCE", "https://kms.example/").start();
+    let text = "KMS_JWT_AUDIENCE has no effect: KMS_DELEGATED_AUTHORITY_DOMAIN is not set";
+    assert!(server.report().contains(text), "{}", server.report());
+}
+
+#[test]
 fn the_env_file_of_the_working_directory_counts() {
     let builder = builder();
     std::fs::write(builder.directory().join(".env"), "KMS_MAX_BODY_SIZE=2KiB\n").unwrap();

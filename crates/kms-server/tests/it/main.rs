@@ -5,6 +5,7 @@
 mod audit;
 mod databases;
 mod exchanges;
+mod keyring;
 mod life;
 mod limits;
 mod long;
@@ -49,4 +50,29 @@ fn wait_for_warning(server: &Server) {
         kms_testkit::server::pause();
     }
     panic!("no warning in\n{}", server.log());
+}
+
+/// Makes a key on a server.
+fn made(server: &Server) -> String {
+    let attribute = |tag: &str, kind: &str, value: serde_json::Value| serde_json::json!({"tag": tag, "type": kind, "value": value});
+    let answer = server.connect().operation(&serde_json::json!({"tag": "Create", "value": [
+        attribute("ObjectType", "Enumeration", "SymmetricKey".into()),
+        {"tag": "Attributes", "value": [
+            attribute("CryptographicAlgorithm", "Enumeration", "AES".into()),
+            attribute("CryptographicLength", "Integer", 256.into()),
+            attribute("CryptographicUsageMask", "Integer", 12.into()),
+        ]},
+    ]}));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let items = answer.json()["value"].clone();
+    let id = items.as_array().unwrap().iter().find(|it| it["tag"] == "UniqueIdentifier");
+    id.unwrap()["value"].as_str().unwrap().to_owned()
+}
+
+/// Asserts that a key can be got, and so be opened.
+fn assert_kept(server: &Server, id: &str) {
+    let answer = server.connect().operation(&serde_json::json!({"tag": "Get", "value": [
+        {"tag": "UniqueIdentifier", "type": "TextString", "value": id},
+    ]}));
+    assert_eq!(answer.status, 200, "{}", answer.text());
 }

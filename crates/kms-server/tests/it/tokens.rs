@@ -294,6 +294,39 @@ fn the_request_of_a_stranger_is_not_read() {
     }
 }
 
+/// Who asks the operator why can say which request it was.
+#[test]
+fn a_refusal_is_logged_and_recorded_under_the_identifier_of_its_answer() {
+    let issuer = issuer();
+    let server = believing(&issuer).start();
+    let mut connection = server.connect();
+    let headers = [("content-type", "application/json"), ("authorization", "Bearer nonsense")];
+    for (method, path, given) in [
+        ("GET", "/me", None),
+        ("POST", "/kmip/2_1", None),
+        ("POST", "/kmip", Some("call-1")),
+        ("GET", "/objects/owned", Some("call-2")),
+    ] {
+        let mut headers = headers.to_vec();
+        headers.extend(given.map(|it| ("x-request-id", it)));
+        let answer = connection.request(method, path, &headers, b"{}");
+        let id = answer.header("x-request-id").unwrap();
+        assert!(given.is_none_or(|given| given == id), "{id}");
+        wait_for(&server, &format!("request=\"{id}\""));
+        let log = server.log();
+        let line = log.lines().find(|line| line.contains(&format!("\"{id}\""))).unwrap();
+        let told = ["a caller was refused", "peer=127.0.0.1:", "opaque or no JWT"];
+        assert!(told.iter().all(|text| line.contains(text)), "{line}");
+        let files = std::fs::read_dir(server.directory().join("audit")).unwrap();
+        let read = |file: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(file.unwrap().path()).unwrap()
+        };
+        let records: String = files.map(read).collect();
+        let record = format!("\"request\":\"{id}\"");
+        assert_eq!(records.matches(&record).count(), 1, "{records}");
+    }
+}
+
 #[test]
 fn the_answer_helps_those_who_hold_a_token() {
     let issuer = issuer();
@@ -362,7 +395,10 @@ fn another_claim_and_programs_by_option() {
         .start();
     let token = issuer.token_with(ALICE, json!({ "https://example.com/email": BOB }));
     is_user(&server, &token, BOB);
-    is_user(&server, &issuer.token(ALICE), "client:test-client");
+    let program = issuer.token_with(ALICE, json!({ "sub": "test-client" }));
+    is_user(&server, &program, "client:test-client");
+    // A user of that program, who has no address.
+    is_refused(&server, &issuer.token(ALICE), "it is a user's");
 }
 
 #[test]

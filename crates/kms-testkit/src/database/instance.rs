@@ -33,13 +33,15 @@ pub(super) struct Flavour {
     /// What its log says when it can be used.
     pub(super) ready: &'static str,
     /// Makes `data`.
-    pub(super) prepare: fn(&Place) -> Command,
+    pub(super) prepare: fn(&Place, &Setup) -> Command,
     /// Writes its configuration.
     pub(super) configure: fn(&Place, &Setup),
     /// The server.
     pub(super) command: fn(&Place) -> Command,
     /// What the administrator does in a new one.
     pub(super) first: fn(&Setup) -> Vec<String>,
+    /// What it is told besides, when it is started for the first time.
+    pub(super) birth: fn(&Setup) -> Vec<String>,
     /// The administrator's client, with one statement.
     pub(super) client: fn(&Place, Option<&str>, &str) -> Command,
     /// What a user of the server is given.
@@ -57,6 +59,29 @@ pub(super) struct Setup {
     /// The name of the authority of clients, in one line.
     pub(super) issuer: String,
     pub(super) manifest: Option<Manifest>,
+    /// The one that it must have; else a free one.
+    pub(super) port: Option<u16>,
+    pub(super) origin: Origin,
+}
+
+/// Where the data of a new server comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// It begins empty.
+    Nothing,
+    /// It is the first of a cluster.
+    Founded,
+    /// The other nodes of its cluster.
+    Cluster,
+    /// The PostgreSQL that it follows, where that can be reached: directory of the socket, and port.
+    Primary(PathBuf, u16),
+}
+
+impl Origin {
+    /// Whether others have set it up.
+    fn is_others(&self) -> bool {
+        matches!(self, Self::Cluster | Self::Primary(..))
+    }
 }
 
 /// What a server proves itself with, and what its users must.
@@ -91,6 +116,8 @@ impl Setup {
             tls: None,
             issuer: String::new(),
             manifest: None,
+            port: None,
+            origin: Origin::Nothing,
         }
     }
 
@@ -106,6 +133,7 @@ impl Setup {
 #[derive(Clone, Debug)]
 pub struct Builder {
     setup: Setup,
+    directory: Option<PathBuf>,
 }
 
 impl Builder {
@@ -128,6 +156,20 @@ impl Builder {
     #[must_use]
     pub fn durable(mut self) -> Self {
         self.setup.durable = true;
+        self
+    }
+
+    /// On this port, or not at all.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.setup.port = Some(port);
+        self
+    }
+
+    /// In this directory, which is empty or not there yet, and goes away with the server.
+    #[must_use]
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.directory = Some(path.into());
         self
     }
 
@@ -157,10 +199,17 @@ impl Builder {
         self
     }
 
+    /// What its data comes from.
+    #[must_use]
+    pub(super) fn origin(mut self, origin: Origin) -> Self {
+        self.setup.origin = origin;
+        self
+    }
+
     /// Sets it up, starts it and waits until it can be used.
     pub fn start(self) -> Instance {
         let name = format!("kms-{}-{:016x}", self.setup.kind.name(), random());
-        let directory = std::env::temp_dir().join(name);
+        let directory = self.directory.unwrap_or_else(|| temporary(&name));
         let guard = Guard::over(&directory, self.setup.flavour().signal);
         let server = Server::set_up(self.setup, &directory, Some(&guard));
         Instance { server, guard }
@@ -184,7 +233,7 @@ impl Instance {
 
     /// Starts one with choices.
     pub fn builder(kind: Kind) -> Builder {
-        Builder { setup: Setup::new(kind) }
+        Builder { setup: Setup::new(kind), directory: None }
     }
 
     /// Which server it is.
@@ -220,6 +269,10 @@ impl Instance {
     /// Where it keeps everything.
     pub fn directory(&self) -> &Path {
         &self.server.place.directory
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.server.place
     }
 
     /// Makes an empty database and gives its URL.
@@ -319,15 +372,19 @@ impl Server {
     /// Sets one up in an empty directory and starts it.
     pub(super) fn set_up(mut setup: Setup, directory: &Path, guard: Option<&Guard>) -> Self {
         let flavour = setup.flavour();
-        let place = Place::new(directory, (flavour.account)());
+        let mut place = Place::new(directory, (flavour.account)());
+        place.port = setup.port.unwrap_or(place.port);
         if setup.kind == Kind::EdgelessDb {
             edgeless::settle(&mut setup, &place);
         }
         // The programs make their directory themselves, or find it empty.
         place.folder("data");
-        let mut prepare = (flavour.prepare)(&place);
-        place.runs(&mut prepare);
-        run(&mut prepare).unwrap_or_else(|error| panic!("{error}"));
+        // The nodes of a cluster send a new one all that they have.
+        if !matches!(setup.origin, Origin::Cluster) {
+            let mut prepare = (flavour.prepare)(&place, &setup);
+            place.runs(&mut prepare);
+            run(&mut prepare).unwrap_or_else(|error| panic!("{error}"));
+        }
         let mut server = Self { setup, place, child: Mutex::new(None) };
         server.start_somewhere(guard);
         server
@@ -337,28 +394,37 @@ impl Server {
         let flavour = self.setup.flavour();
         for _ in 0..PORTS_TRIED {
             (flavour.configure)(&self.place, &self.setup);
-            if self.try_start(guard) {
-                for statement in (flavour.first)(&self.setup) {
-                    self.sql(None, &statement).unwrap_or_else(|error| panic!("{error}"));
-                }
-                return;
+            if self.try_start(guard, &(flavour.birth)(&self.setup)) {
+                return self.begin();
             }
-            assert!(self.log().contains("in use"), "{}", self.log());
+            let may_move = self.setup.port.is_none() && self.log().contains("in use");
+            assert!(may_move, "{}", self.log());
             self.place.port = free_port();
         }
         panic!("no port stays free: {}", self.log())
     }
 
+    /// What the administrator does first, where others have not done it.
+    fn begin(&self) {
+        if self.setup.origin.is_others() {
+            return;
+        }
+        for statement in (self.setup.flavour().first)(&self.setup) {
+            self.sql(None, &statement).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
     /// Starts it over what is there.
     fn start(&self, guard: Option<&Guard>) {
         assert!(self.child().is_none(), "it runs already");
-        assert!(self.try_start(guard), "it does not start: {}", self.log());
+        assert!(self.try_start(guard, &[]), "it does not start: {}", self.log());
     }
 
-    fn try_start(&self, guard: Option<&Guard>) -> bool {
+    fn try_start(&self, guard: Option<&Guard>, options: &[String]) -> bool {
         let flavour = self.setup.flavour();
         let begins = self.log().len();
         let mut command = (flavour.command)(&self.place);
+        command.args(options);
         self.place.runs(&mut command);
         let log = self.log_file();
         let errors = log.try_clone().unwrap_or_else(|error| panic!("{error}"));

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::account::{Account, mariadb_program};
 use super::edgeless;
-use super::instance::{Flavour, Setup};
+use super::instance::{Flavour, Origin, Setup};
 use super::place::Place;
 use super::{Kind, USER};
 
@@ -13,16 +13,18 @@ pub(super) const FLAVOUR: Flavour = Flavour {
     account: || Account::unprivileged("mysql"),
     // Its own clean end takes long, and nothing but its directory is left behind.
     signal: "KILL",
-    ready: "ready for connections",
+    // A node of a cluster says that it is ready before it listens, in other words.
+    ready: "d: ready for connections",
     prepare,
     configure,
     command,
     first,
+    birth,
     client,
     url,
 };
 
-fn prepare(place: &Place) -> Command {
+fn prepare(place: &Place, _: &Setup) -> Command {
     let mut command = Command::new(mariadb_program("mariadb-install-db"));
     command
         .arg("--no-defaults")
@@ -32,6 +34,13 @@ fn prepare(place: &Place) -> Command {
         .args(["--skip-name-resolve", "--innodb-flush-method=nosync"])
         .arg("--innodb-log-file-size=8M");
     command
+}
+
+fn birth(setup: &Setup) -> Vec<String> {
+    match setup.origin {
+        Origin::Founded => vec!["--wsrep-new-cluster".to_owned()],
+        _ => Vec::new(),
+    }
 }
 
 fn configure(place: &Place, setup: &Setup) {

@@ -6,6 +6,7 @@
 //! system are neither looked for nor touched. It must not know what the server stores.
 
 mod account;
+mod cluster;
 mod edgeless;
 mod guard;
 mod instance;
@@ -13,7 +14,9 @@ mod mariadb;
 mod place;
 mod postgres;
 mod shared;
+mod standby;
 
+pub use cluster::Cluster;
 pub use instance::{Builder, ClientFiles, Instance};
 pub use shared::{Database, database};
 

@@ -1,12 +1,15 @@
 //! How PostgreSQL is set up, started and spoken to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::USER;
 use super::account::{Account, postgres_programs};
-use super::instance::{Flavour, Setup};
+use super::instance::{Flavour, Origin, Setup};
 use super::place::Place;
+
+/// The name of a standby, as its primary knows it.
+pub(super) const STANDBY: &str = "standby";
 
 pub(super) const FLAVOUR: Flavour = Flavour {
     account: || Account::unprivileged("postgres"),
@@ -17,6 +20,7 @@ pub(super) const FLAVOUR: Flavour = Flavour {
     configure,
     command,
     first,
+    birth: |_| Vec::new(),
     client,
     url,
 };
@@ -25,13 +29,28 @@ fn program(name: &str) -> PathBuf {
     postgres_programs().join(name)
 }
 
-fn prepare(place: &Place) -> Command {
+fn prepare(place: &Place, setup: &Setup) -> Command {
+    if let Origin::Primary(socket, port) = &setup.origin {
+        return copy(place, socket, *port);
+    }
     let mut command = Command::new(program("initdb"));
     command
         .arg("--pgdata")
         .arg(place.path("data"))
         .args(["--no-sync", "--username=postgres", "--auth=trust"])
         .args(["--encoding=UTF8", "--locale=C.UTF-8"]);
+    command
+}
+
+/// Copies a primary that runs, and leaves behind what makes the copy follow it.
+fn copy(place: &Place, socket: &Path, port: u16) -> Command {
+    let source =
+        format!("host={} port={port} user=postgres application_name={STANDBY}", socket.display());
+    let mut command = Command::new(program("pg_basebackup"));
+    command
+        .args(["--dbname", &source, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+        .arg("--pgdata")
+        .arg(place.path("data"));
     command
 }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kms_testkit::certificates::{Authority, Identity};
-use kms_testkit::database::{Instance, Kind, client, database};
+use kms_testkit::database::{Cluster, Instance, Kind, client, database};
 use kms_testkit::server::pause;
 
 /// Set where this program is started by one of its own tests, to be killed.
@@ -220,4 +220,35 @@ fn within(patience: Duration, mut done: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "it does not happen");
         pause();
     }
+}
+
+#[test]
+fn a_cluster_goes_on_without_a_node_that_is_killed() {
+    let cluster = Cluster::start(3);
+    cluster.node(0).sql("CREATE TABLE t (n INT PRIMARY KEY)");
+    for (number, node) in cluster.nodes().iter().enumerate() {
+        node.sql(&format!("INSERT INTO t VALUES ({number})"));
+    }
+    cluster.kill(0);
+    let killed = Instant::now();
+    cluster.node(1).sql("INSERT INTO t VALUES (3)");
+    assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+    let all = "SET SESSION wsrep_sync_wait = 1; SELECT COUNT(*) FROM t";
+    assert_eq!(cluster.node(2).sql(all), "4");
+    cluster.resume(0);
+    assert_eq!(cluster.node(0).sql(all), "4");
+    assert!(cluster.url_from(2).starts_with("mysql://kms:kms@127.0.0.1:"));
+}
+
+#[test]
+fn a_standby_has_what_was_answered_and_takes_over() {
+    let primary = Instance::start(Kind::Postgres);
+    primary.sql("CREATE TABLE t (n INT PRIMARY KEY)");
+    let standby = primary.standby();
+    primary.sql("INSERT INTO t VALUES (1)");
+    standby.try_sql(Some("kms"), "INSERT INTO t VALUES (2)").expect_err("it only reads");
+    primary.kill();
+    standby.promote();
+    standby.sql("INSERT INTO t VALUES (2)");
+    assert_eq!(standby.sql("SELECT n FROM t ORDER BY n"), "1\n2");
 }

@@ -101,11 +101,13 @@ impl Connector {
 
     async fn connect_to(&self, host: &Host) -> Result<Connection, Refusal> {
         let mut connection = match (&self.trust, host) {
-            (_, Host::Local(path)) => self.open(Place::Socket(path.display().to_string())).await?,
+            (_, Host::Local(path)) => {
+                self.open_in_the_clear(&Place::Socket(path.display().to_string())).await?
+            }
             (None, Host::Tcp { name, port }) => {
                 let mut last = Err(nowhere(name));
                 for address in resolve(name, *port).await? {
-                    last = self.open(Place::Tcp(address)).await;
+                    last = self.open_in_the_clear(&Place::Tcp(address)).await;
                     if last.as_ref().map_or_else(|refusal| !refusal.passes, |_| true) {
                         break;
                     }
@@ -115,7 +117,7 @@ impl Connector {
             (Some(trust), Host::Tcp { name, port }) => {
                 let addresses = resolve(name, *port).await?;
                 let relay = relay::start(&self.address, trust, name, &addresses)?;
-                match self.open(Place::Socket(relay.path().to_owned())).await {
+                match self.open(&Place::Socket(relay.path().to_owned())).await {
                     Ok(connection) => connection,
                     // The driver was told why, or saw only that the relay hung up.
                     Err(refusal) if !refusal.passes => return Err(refusal),
@@ -127,12 +129,48 @@ impl Connector {
         Ok(connection)
     }
 
-    async fn open(&self, place: Place) -> Result<Connection, Refusal> {
-        let opened = match self.address.product {
-            Product::Postgres => self.postgres(&place).connect().await.map(Link::Postgres),
-            Product::MySql => self.mysql(&place).connect().await.map(Link::MySql),
+    async fn open(&self, place: &Place) -> Result<Connection, Refusal> {
+        self.attempt(place).await.map_err(|cause| refusal(&cause, &self.address))
+    }
+
+    /// In the clear, where a `MySQL` wants to see the password once, after which it knows it: the
+    /// driver does not show it without TLS of its own.
+    async fn open_in_the_clear(&self, place: &Place) -> Result<Connection, Refusal> {
+        match self.attempt(place).await {
+            Err(cause) if self.was_not_shown(&cause, place) => {}
+            opened => return opened.map_err(|cause| refusal(&cause, &self.address)),
+        }
+        let relay = relay::introduce(&self.address, place)?;
+        match self.open(&Place::Socket(relay.path().to_owned())).await {
+            Ok(known) => known.close().await,
+            Err(refusal) if !refusal.passes => return Err(refusal),
+            Err(refusal) => return Err(relay.why().await.unwrap_or(refusal)),
+        }
+        self.open(place).await
+    }
+
+    /// Whether the driver may have been refused for not showing the password. On a socket it asks for
+    /// a key first, which the database takes for the password.
+    fn was_not_shown(&self, cause: &Cause, place: &Place) -> bool {
+        const DENIED: u16 = 1045;
+        let is_denied = || {
+            let error = cause.as_database_error();
+            let error = error.and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
+            error.is_some_and(|error| error.number() == DENIED)
         };
-        opened.map(Connection::new).map_err(|cause| refusal(&cause, &self.address))
+        self.address.product == Product::MySql
+            && match place {
+                Place::Tcp(_) => matches!(cause, Cause::Configuration(_)),
+                Place::Socket(_) => self.address.password.is_some() && is_denied(),
+            }
+    }
+
+    async fn attempt(&self, place: &Place) -> Result<Connection, Cause> {
+        let opened = match self.address.product {
+            Product::Postgres => self.postgres(place).connect().await.map(Link::Postgres),
+            Product::MySql => self.mysql(place).connect().await.map(Link::MySql),
+        };
+        opened.map(Connection::new)
     }
 
     fn postgres(&self, place: &Place) -> PgConnectOptions {
@@ -204,7 +242,8 @@ impl Connector {
 }
 
 /// Where a driver connects to.
-enum Place {
+#[derive(Clone)]
+pub(super) enum Place {
     Tcp(SocketAddr),
     Socket(String),
 }
@@ -240,6 +279,13 @@ fn refusal(cause: &Cause, address: &Address) -> Refusal {
             false,
             format!("it does not answer as a {} database would: {text}", address.product.name()),
             "check the port in the URL, and how the account authenticates",
+        ),
+        // `sha256_password`, the one before `caching_sha2_password`.
+        Cause::Configuration(_) => Refusal::new(
+            false,
+            "the account authenticates in a way that is not known here",
+            "let it authenticate by caching_sha2_password, by mysql_native_password or by a \
+             certificate",
         ),
         other => Refusal::new(false, other.to_string(), "check the database's log"),
     }

@@ -27,6 +27,7 @@ mod doubt;
 mod driver;
 mod effect;
 mod failure;
+mod handshake;
 mod lists;
 mod migrate;
 mod pool;

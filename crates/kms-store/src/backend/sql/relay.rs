@@ -2,7 +2,8 @@
 //! a socket of this process, and this module to the database.
 //!
 //! It knows as much of each protocol as it takes to begin TLS in it, and of `MySQL`'s what changes
-//! once there is TLS. Everything after that it passes on unread.
+//! once there is TLS. Everything after that it passes on unread. Without TLS there is a relay only to
+//! show a password to `MySQL` where the driver would not.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,20 +14,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connect::{Refusal, unreachable};
+use super::connect::{Place, Refusal, unreachable};
+use super::handshake::{self, CLIENT_SSL, Channel, Packet};
 use super::tls::{self, Trust};
 use crate::location::{Address, Password, Product};
 
 /// How long the driver may take to come, and a failed relay to say why.
 const MEET: Duration = Duration::from_secs(2);
-/// The longest packet of `MySQL`'s before anybody is known.
-const PACKET_MAX: usize = 1 << 16;
 
 /// A relay that waits for the driver.
 pub(super) struct Relay {
@@ -62,12 +62,6 @@ pub(super) fn start(
     name: &str,
     addresses: &[SocketAddr],
 ) -> Result<Relay, Refusal> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = format!("kms-{}-{number}/.s.PGSQL.1", std::process::id());
-    let listener = listen(&path).map_err(|error| {
-        Refusal::new(false, format!("the way to it cannot be made: {error}"), "try again")
-    })?;
     let target = Target {
         product: address.product,
         addresses: addresses.to_vec(),
@@ -75,9 +69,46 @@ pub(super) fn start(
         trust: trust.clone(),
         password: address.password.clone(),
     };
+    wait(move |driver| async move { run(driver, &target).await })
+}
+
+/// Starts a relay without TLS, for one connection of the driver to a `MySQL` that wants to see a
+/// password.
+pub(super) fn introduce(address: &Address, place: &Place) -> Result<Relay, Refusal> {
+    let (place, password) = (place.clone(), address.password.clone());
+    wait(move |driver| async move {
+        let password = password.as_ref().map_or("", Password::expose);
+        let lost = |error: io::Error| unreachable(&error);
+        match place {
+            Place::Tcp(address) => {
+                let database = TcpStream::connect(address).await.map_err(lost)?;
+                speak(driver, database, Channel::Open, password).await.map_err(lost)
+            }
+            Place::Socket(path) => {
+                let database = UnixStream::connect(path).await.map_err(lost)?;
+                speak(driver, database, Channel::Private, password).await.map_err(lost)
+            }
+        }
+    })
+}
+
+/// Waits for the driver, in a task of its own, and does `then` with it.
+fn wait<F: Future<Output = Result<(), Refusal>> + Send + 'static>(
+    then: impl FnOnce(UnixStream) -> F + Send + 'static,
+) -> Result<Relay, Refusal> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = format!("kms-{}-{number}/.s.PGSQL.1", std::process::id());
+    let listener = listen(&path).map_err(|error| {
+        Refusal::new(false, format!("the way to it cannot be made: {error}"), "try again")
+    })?;
     let (tell, outcome) = oneshot::channel();
     drop(tokio::spawn(async move {
-        if let Err(refusal) = run(listener, &target).await {
+        let done = match meet(listener).await {
+            Ok(driver) => then(driver).await,
+            Err(error) => Err(unreachable(&error)),
+        };
+        if let Err(refusal) = done {
             drop(tell.send(refusal));
         }
     }));
@@ -90,9 +121,7 @@ fn listen(path: &str) -> io::Result<UnixListener> {
     UnixListener::from_std(listener)
 }
 
-async fn run(listener: UnixListener, target: &Target) -> Result<(), Refusal> {
-    let driver = meet(&listener).await.map_err(|error| unreachable(&error))?;
-    drop(listener);
+async fn run(driver: UnixStream, target: &Target) -> Result<(), Refusal> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in &target.addresses {
         match TcpStream::connect(address).await {
@@ -110,7 +139,7 @@ async fn run(listener: UnixListener, target: &Target) -> Result<(), Refusal> {
 }
 
 /// Waits for the driver. The name is open to every user of the machine: nobody else is let in.
-async fn meet(listener: &UnixListener) -> io::Result<UnixStream> {
+async fn meet(listener: UnixListener) -> io::Result<UnixStream> {
     let ours = async {
         loop {
             let (stream, _) = listener.accept().await?;
@@ -180,45 +209,25 @@ async fn postgres(
 
 // MySQL.
 
-/// The flag of a side that can TLS, in the low half of the capabilities.
-const CLIENT_SSL: u8 = 0x08;
 /// The bytes of the driver's answer that are also what asks for TLS.
 const SSL_REQUEST_LENGTH: usize = 32;
 
-/// A packet: its header and what it carries.
-struct Packet {
-    number: u8,
-    payload: Vec<u8>,
-}
-
-impl Packet {
-    async fn read(from: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Result<Self> {
-        let mut header = [0; 4];
-        from.read_exact(&mut header).await?;
-        let [a, b, c, number] = header;
-        let length = usize::from(a) | usize::from(b) << 8 | usize::from(c) << 16;
-        if length > PACKET_MAX {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a MySQL server"));
-        }
-        let mut payload = vec![0; length];
-        from.read_exact(&mut payload).await?;
-        Ok(Self { number, payload })
+/// Passes the driver on to a database that is spoken to in the clear.
+async fn speak(
+    mut driver: UnixStream,
+    mut database: impl AsyncRead + AsyncWrite + Unpin,
+    channel: Channel,
+    password: &str,
+) -> io::Result<()> {
+    let greeting = Packet::read(&mut database).await?;
+    greeting.write(&mut driver).await?;
+    if greeting.payload.first() == Some(&0xFF) {
+        return Ok(());
     }
-
-    async fn write(&self, to: &mut (impl tokio::io::AsyncWrite + Unpin)) -> io::Result<()> {
-        let [a, b, c, ..] = self.payload.len().to_le_bytes();
-        let mut bytes = vec![a, b, c, self.number];
-        bytes.extend_from_slice(&self.payload);
-        to.write_all(&bytes).await?;
-        to.flush().await
-    }
-}
-
-/// Whether a greeting offers TLS: a version, a text, 13 bytes, then the capabilities.
-fn offers_tls(greeting: &[u8]) -> bool {
-    let end = greeting.iter().skip(1).position(|byte| *byte == 0);
-    let flags = end.and_then(|end| greeting.get(1 + end + 1 + 4 + 8 + 1 + 1));
-    flags.is_some_and(|flags| flags & CLIENT_SSL != 0)
+    Packet::read(&mut driver).await?.write(&mut database).await?;
+    let (to_driver, to_database) = (&mut driver, &mut database);
+    handshake::authenticate(to_driver, to_database, &greeting.payload, channel, password).await?;
+    tokio::io::copy_bidirectional(&mut driver, &mut database).await.map(drop)
 }
 
 async fn mysql(
@@ -233,7 +242,7 @@ async fn mysql(
     if greeting.payload.first() == Some(&0xFF) {
         return Ok(());
     }
-    if !offers_tls(&greeting.payload) {
+    if !handshake::offers_tls(&greeting.payload) {
         return Err(no_tls());
     }
     let mut answer = Packet::read(&mut driver).await.map_err(lost)?;
@@ -242,61 +251,16 @@ async fn mysql(
     }
     // The database takes the capabilities from what asks for TLS, which is the answer's beginning.
     let request = answer.payload.get(..SSL_REQUEST_LENGTH).unwrap_or_default().to_vec();
-    let request = Packet { number: answer.number, payload: request };
+    let request = Packet { number: answer.number, payload: request.into() };
     request.write(&mut database).await.map_err(lost)?;
     let mut database = secure(database, target).await?;
     answer.number = answer.number.wrapping_add(1);
     let broken = |error: io::Error| broken(&error, target);
     answer.write(&mut database).await.map_err(broken)?;
-    authenticate(&mut driver, &mut database, target).await.map_err(broken)?;
+    let password = target.password.as_ref().map_or("", Password::expose);
+    let (to_driver, to_database) = (&mut driver, &mut database);
+    handshake::authenticate(to_driver, to_database, &greeting.payload, Channel::Private, password)
+        .await
+        .map_err(broken)?;
     pass(driver, database, target).await
-}
-
-/// Passes packets on until the database has let the driver in, or not.
-///
-/// The driver does not know that there is TLS, and would not send a password without. Where the
-/// database wants to see it once (`caching_sha2_password`), the relay shows it, under TLS.
-async fn authenticate(
-    driver: &mut UnixStream,
-    database: &mut TlsStream<TcpStream>,
-    target: &Target,
-) -> io::Result<()> {
-    loop {
-        let said = Packet::read(database).await?;
-        if said.payload == [0x01, 0x04] {
-            let password = target.password.as_ref().map_or("", Password::expose);
-            let mut payload = password.as_bytes().to_vec();
-            payload.push(0);
-            let shown = Packet { number: said.number.wrapping_add(1), payload };
-            shown.write(database).await?;
-            continue;
-        }
-        said.write(driver).await?;
-        match said.payload.as_slice() {
-            // In, or not.
-            [0x00 | 0xFF, ..] => return Ok(()),
-            // The password is known already; the database goes on by itself.
-            [0x01, 0x03] => {}
-            _ => Packet::read(driver).await?.write(database).await?,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_greeting_tells_whether_there_is_tls() {
-        let greeting = |low: [u8; 2]| {
-            let mut bytes = b"\x0A5.5.5-10.11\0".to_vec();
-            bytes.extend([1, 0, 0, 0]);
-            bytes.extend(b"abcdefgh\0");
-            bytes.extend(low);
-            bytes
-        };
-        assert!(offers_tls(&greeting([0xFF, 0xF7 | 0x08])));
-        assert!(!offers_tls(&greeting([0xFF, 0xF7])));
-        assert!(!offers_tls(b"\x0A5"));
-    }
 }
