@@ -187,6 +187,20 @@ fn what_was_cut_off_before_a_later_start_is_named() {
     assert_eq!(world.verify().unwrap_err().what, What::CutOff { from: 5, to: 6 });
 }
 
+/// By somebody who had the key of a run at its last moment: what it had written, the next start has
+/// seen.
+#[test]
+fn what_was_added_to_an_epoch_after_its_end_is_named() {
+    let mut world = World::new();
+    let stolen = world.start();
+    super::flush(&stolen, append(&stolen, "Encrypt")).unwrap();
+    let log = world.start();
+    world.stop(&log);
+    world.verify().unwrap();
+    super::flush(&stolen, append(&stolen, "Get")).unwrap();
+    assert_eq!(world.verify().unwrap_err().what, What::Inserted { before: 3 });
+}
+
 #[test]
 fn what_was_moved_or_put_in_is_named() {
     let lines = sound().lines();
