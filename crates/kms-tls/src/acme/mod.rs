@@ -280,7 +280,8 @@ impl Acme {
             Some(identity) if identity.is_for(&wanted.domain) => {
                 renew_at(identity.facts(), wanted.threshold_days, self.window)
             }
-            _ => i64::MIN,
+            // Long ago: another one is wanted.
+            _ => 0,
         }
     }
 
@@ -288,7 +289,7 @@ impl Acme {
     fn due(&self) -> i64 {
         let state = &self.keeper.state;
         let facts = self.identity.as_ref().map(Identity::facts);
-        let next = facts.map_or(i64::MIN, |facts| next_issue(state.issued, facts));
+        let next = facts.map_or(0, |facts| next_issue(state.issued, facts));
         self.planned().max(next).max(state.history.next_attempt())
     }
 
