@@ -36,6 +36,7 @@ pub(crate) fn prepare() -> Result<()> {
         }
     }
     browser()?;
+    authority()?;
     provider().context("the identity provider of the tests")
 }
 
@@ -57,6 +58,17 @@ fn browser() -> Result<()> {
         return Ok(());
     }
     install("Chromium with chromedriver", &["chromium", "chromium-driver"])
+}
+
+/// An authority that gives certificates, and a stranger's view of how we speak TLS.
+fn authority() -> Result<()> {
+    let is_there = |name: &str, argument: &str| Command::new(name).arg(argument).output().is_ok();
+    if ["pebble", "pebble-challtestsrv"].iter().all(|name| is_there(name, "-help"))
+        && is_there("sslscan", "--version")
+    {
+        return Ok(());
+    }
+    install("pebble with pebble-challtestsrv, and sslscan", &["pebble", "sslscan"])
 }
 
 /// Installs the real identity provider beside what cargo builds, where `kms_testkit::provider`

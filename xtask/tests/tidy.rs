@@ -140,7 +140,7 @@ fn sql_and_http_stay_where_they_belong() {
     let homes: &[(&[&str], &[&str])] = &[
         (&["rusqlite", "sqlx", "libsqlite3-sys"], &["kms-store"]),
         (&["axum", "tower", "tower-http"], &["kms-server"]),
-        (&["hyper", "hyper-util"], &["kms-server", "kms-client"]),
+        (&["hyper", "hyper-util"], &["kms-server", "kms-client", "kms-tls"]),
         (&["reqwest"], &["kms-outbound"]),
         (&["jsonwebtoken"], &["kms-auth"]),
         (&["aws-lc-sys"], &["kms-crypto"]),

@@ -10,7 +10,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, RequestBuilder, Response};
 use url::{Host, Url, form_urlencoded};
@@ -22,6 +22,8 @@ use crate::trust::Trust;
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// How much of an answer is read.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// The media type of forms.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What makes requests.
 #[derive(Clone, Debug)]
@@ -38,10 +40,32 @@ pub struct Answer {
     pub status: u16,
     /// The body, of at most 1 MiB.
     pub body: Vec<u8>,
+    headers: HeaderMap,
     host: String,
 }
 
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `GET`.
+    Get,
+    /// `HEAD`: the header of the answer alone.
+    Head,
+    /// `POST` of this.
+    Post {
+        /// The media type of the body.
+        kind: &'static str,
+        /// The body.
+        body: Vec<u8>,
+    },
+}
+
 impl Answer {
+    /// A field of the header, if it is there once or more and is text: the first.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// The body of an answer with status 200; of any other, an error.
     pub fn good(self) -> Result<Vec<u8>, CallError> {
         if self.status == 200 {
@@ -134,8 +158,20 @@ impl Caller {
 
     /// `GET url`.
     pub async fn get(&self, url: &str, reach: Reach) -> Result<Answer, CallError> {
+        self.ask(url, Request::Get, reach).await
+    }
+
+    /// Asks `url` for this.
+    pub async fn ask(&self, url: &str, what: Request, reach: Reach) -> Result<Answer, CallError> {
         let (target, reach) = self.target(url, reach)?;
-        self.send(&target, reach, |client| client.get(target.clone())).await
+        let request = |client: &Client| match what {
+            Request::Get => client.get(target.clone()),
+            Request::Head => client.head(target.clone()),
+            Request::Post { kind, body } => {
+                client.post(target.clone()).header(CONTENT_TYPE, kind).body(body)
+            }
+        };
+        self.send(&target, reach, request).await
     }
 
     /// `POST url` with these fields, as forms have them.
@@ -145,13 +181,8 @@ impl Caller {
         fields: &[(&str, &str)],
         reach: Reach,
     ) -> Result<Answer, CallError> {
-        let (target, reach) = self.target(url, reach)?;
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let request = |client: &Client| {
-            let kind = "application/x-www-form-urlencoded";
-            client.post(target.clone()).header(CONTENT_TYPE, kind).body(body)
-        };
-        self.send(&target, reach, request).await
+        self.ask(url, Request::Post { kind: FORM, body: body.into_bytes() }, reach).await
     }
 
     /// Where a request goes, and how far it may go.
@@ -198,14 +229,15 @@ impl Caller {
         let host = target.host_str().unwrap_or_default().to_owned();
         let error = |cause| CallError { host: host.clone(), cause };
         let client = self.client(target, reach).await.map_err(error)?;
-        let sent = request(&client).header(ACCEPT, "application/json").send();
+        let sent = request(&client).header(ACCEPT, "application/json, */*;q=0.5").send();
         let response = sent.await.map_err(|cause| error(self.cause(&cause)))?;
         let status = response.status().as_u16();
         if (300..400).contains(&status) {
             return Err(error(Cause::Redirect(status)));
         }
+        let headers = response.headers().clone();
         let body = self.read(response).await.map_err(error)?;
-        Ok(Answer { status, body, host })
+        Ok(Answer { status, body, headers, host })
     }
 
     async fn read(&self, mut response: Response) -> Result<Vec<u8>, Cause> {

@@ -6,6 +6,6 @@ mod call;
 mod reach;
 mod trust;
 
-pub use call::{Answer, CallError, Caller, Cause};
+pub use call::{Answer, CallError, Caller, Cause, Request};
 pub use reach::Reach;
 pub use trust::{Trust, TrustError};

@@ -3,7 +3,7 @@
 //! The one place that decides whether anybody is asked at all. Judges no credential.
 
 use kms_auth::api_token::ApiTokenScheme;
-use kms_auth::client_certificate::{self, CertificateScheme, Field};
+use kms_auth::client_certificate::{CertificateScheme, Field};
 use kms_auth::name::Names;
 use kms_auth::{Authentication, Authenticator};
 use kms_config::exit::Exit;
@@ -113,7 +113,7 @@ fn names(config: &Config) -> Result<Names, StartError> {
 fn certificates(config: &Config, names: Names) -> Result<Option<CertificateScheme>, StartError> {
     let Some(path) = config.client_ca_path.as_ref() else { return Ok(None) };
     // Whoever listens with TLS reads it again; what is wrong with it is said at once.
-    client_certificate::Authorities::read(path).map_err(|error| {
+    kms_tls::Authorities::read(path).map_err(|error| {
         StartError::new(Exit::Configuration, format!("KMS_CLIENT_CA_PATH: {error}"))
     })?;
     let field = match *config.client_certificate_user {

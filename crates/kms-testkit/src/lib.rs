@@ -12,6 +12,7 @@ pub mod database;
 pub mod http;
 pub mod issuer;
 pub mod machine;
+pub mod pebble;
 pub mod provider;
 pub mod proxy;
 pub mod server;

@@ -63,7 +63,8 @@ pub enum Purpose {
 pub struct Identity {
     /// The certificate, in DER.
     pub certificate: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
 }
 
 /// Somebody who issues certificates.

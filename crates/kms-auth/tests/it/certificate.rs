@@ -1,9 +1,10 @@
 //! Client certificates over real handshakes: whom the authority vouches for, and who that is.
 
-use kms_auth::client_certificate::{Absence, Authorities, CertificateScheme, Field};
+use kms_auth::client_certificate::{CertificateScheme, Field};
 use kms_auth::name::Names;
 use kms_auth::{Authentication, Kind, Offered};
 use kms_testkit::tls::{self, Authority, Identity, Names as Written, Purpose, Validity};
+use kms_tls::{Absence, Authorities};
 use tempfile::TempDir;
 
 /// The authority as the server reads it from its file.

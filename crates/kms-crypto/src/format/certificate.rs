@@ -13,6 +13,10 @@ const MOST_PARTS: usize = 256;
 const MOST_EXTENSIONS: usize = 64;
 /// The object identifier of the extension Subject Alternative Name (RFC 5280 section 4.2.1.6).
 const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1D, 0x11];
+/// The object identifier of the extension Authority Key Identifier (RFC 5280 section 4.2.1.1).
+const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1D, 0x23];
+/// What is reported as malformed.
+const EXTENSIONS: &str = "X.509 extensions";
 
 /// A part of a name that protocols ask for by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -202,27 +206,39 @@ impl Certificate {
 
     /// The names of the extension Subject Alternative Name, in their order; none if it is not there.
     pub fn alternative_names(&self) -> Result<Vec<AlternativeName>, Error> {
-        let mut reader = Reader::new("X.509 extensions", &self.extensions);
+        match self.extension(SUBJECT_ALTERNATIVE_NAME)? {
+            Some(value) => read_alternative_names(Reader::new(EXTENSIONS, value)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The name of its authority's key, as the extension Authority Key Identifier has it, if it does.
+    pub fn authority_key(&self) -> Result<Option<&[u8]>, Error> {
+        let Some(value) = self.extension(AUTHORITY_KEY_IDENTIFIER)? else { return Ok(None) };
+        let mut fields = Reader::new(EXTENSIONS, value).enter(SEQUENCE)?;
+        Ok(fields.optional(0x80)?.map(|key| key.contents))
+    }
+
+    /// What an extension holds, if it is there.
+    fn extension(&self, wanted: &[u8]) -> Result<Option<&[u8]>, Error> {
+        let mut reader = Reader::new(EXTENSIONS, &self.extensions);
         if reader.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let mut list = reader.enter(SEQUENCE)?;
         reader.end()?;
-        let mut names = None;
+        let mut found = None;
         for _ in 0..MOST_EXTENSIONS {
             if list.is_empty() {
-                return Ok(names.unwrap_or_default());
+                return Ok(found);
             }
             let mut extension = list.enter(SEQUENCE)?;
             let oid = extension.expect(OID)?;
             extension.optional(BOOLEAN)?;
             let value = extension.expect(OCTET_STRING)?;
             extension.end()?;
-            if oid != SUBJECT_ALTERNATIVE_NAME {
-                continue;
-            }
             // Of two, none can be chosen.
-            if names.replace(read_alternative_names(list.inside(value))?).is_some() {
+            if oid == wanted && found.replace(value).is_some() {
                 return Err(list.malformed());
             }
         }

@@ -5,6 +5,7 @@
 pub mod certificate;
 mod der;
 pub mod pem;
+pub mod pkcs12;
 mod private;
 mod public;
 mod recover;

@@ -24,7 +24,6 @@ use crate::transfer::Known;
 use crate::{Address, Config, Location, OpenError, Remote};
 
 mod audit;
-mod certificate;
 mod connect;
 mod doubt;
 mod driver;

@@ -7,6 +7,8 @@
 use std::io;
 use std::sync::Arc;
 
+use kms_crypto::format::certificate::Certificate;
+use kms_crypto::format::pkcs12;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
@@ -18,7 +20,6 @@ use rustls::{
     RootCertStore, SignatureScheme,
 };
 
-use super::certificate::{self, Certificate};
 use super::connect::Refusal;
 use crate::{Identity, Roots};
 
@@ -75,34 +76,17 @@ fn read_identity(
 fn read_pkcs12(
     identity: &Identity,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
-    use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
-    if !certificate::has_mac(identity.bytes()) {
-        return Err("the PKCS#12 file has no MAC: anybody may have changed it; make it with \
-                    openssl pkcs12 -export"
-            .to_owned());
-    }
-    let password = identity.password();
-    let store = KeyStore::from_pkcs12(identity.bytes(), password, Pkcs12ImportPolicy::Relaxed)
-        .map_err(|error| {
-            format!(
-                "the PKCS#12 file cannot be opened: {error}; check its password \
-                 (KMS_USER_CERT_PASSWORD)"
-            )
-        })?;
-    let Some((_, chain)) = store.private_key_chain() else {
-        return Err("the PKCS#12 file has no private key with its certificate".to_owned());
-    };
-    let certificates = chain.certs().iter();
-    let certificates = certificates.map(|it| CertificateDer::from(it.as_der().to_vec())).collect();
-    let key = PrivatePkcs8KeyDer::from(chain.key().as_der().to_vec());
-    Ok((certificates, PrivateKeyDer::Pkcs8(key)))
+    let bundle = pkcs12::open(identity.bytes(), identity.password())
+        .map_err(|error| format!("{error} (KMS_USER_CERT_PASSWORD)"))?;
+    let chain = bundle.chain.into_iter().map(CertificateDer::from).collect();
+    let key = PrivatePkcs8KeyDer::from(bundle.key.into_bytes());
+    Ok((chain, PrivateKeyDer::Pkcs8(key)))
 }
 
 /// What would be refused later, and with less to go by.
 fn check_identity(chain: &[CertificateDer<'_>]) -> Result<(), String> {
-    let Some(Certificate { version, not_before, not_after }) =
-        chain.first().and_then(|own| certificate::read(own))
-    else {
+    let own = chain.first().map(|own| Certificate::parse(own));
+    let Some(Ok(Certificate { version, not_before, not_after, .. })) = own else {
         return Err("the client certificate cannot be read".to_owned());
     };
     if version < 3 {
@@ -111,7 +95,7 @@ fn check_identity(chain: &[CertificateDer<'_>]) -> Result<(), String> {
                     basicConstraints=critical,CA:FALSE and extendedKeyUsage=clientAuth"
             .to_owned());
     }
-    let now = UnixTime::now().as_secs();
+    let now = seconds(UnixTime::now());
     if now > not_after {
         return Err("the client certificate has expired; renew it".to_owned());
     }
@@ -119,6 +103,11 @@ fn check_identity(chain: &[CertificateDer<'_>]) -> Result<(), String> {
         return Err("the client certificate is not valid yet; check the clock".to_owned());
     }
     Ok(())
+}
+
+/// Seconds since 1970, as certificates count them.
+fn seconds(time: UnixTime) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Believes what a root signed, and what was named itself.
@@ -180,8 +169,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         if self.named.iter().any(|named| named == end_entity) {
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-            let parsed = certificate::read(end_entity).ok_or(CertificateError::BadEncoding)?;
-            return match now.as_secs() {
+            let parsed =
+                Certificate::parse(end_entity).map_err(|_unread| CertificateError::BadEncoding)?;
+            return match seconds(now) {
                 now if now > parsed.not_after => Err(CertificateError::Expired.into()),
                 now if now < parsed.not_before => Err(CertificateError::NotValidYet.into()),
                 _ => Ok(ServerCertVerified::assertion()),
