@@ -363,7 +363,7 @@ fn seal(_vault: &Vault, keys: &Keys, draft: &Draft) -> Result<Option<Write>> {
         material_generation: generation,
         material,
     };
-    Ok(Some(Write::Put { index: index::entries(&record), row, expected: draft.base }))
+    Ok(Some(Write::Put { index: index::entries(&record.attributes), row, expected: draft.base }))
 }
 
 /// The core's error for one of the store's.
