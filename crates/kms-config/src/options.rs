@@ -255,7 +255,7 @@ options! {
         "KMS_TRUSTED_CA_PATH", "--trusted-ca-path", "FILE", default "",
         dev Available, production Available,
         read value::optional_path, "the path of a PEM file",
-        "Certificates of authorities that are trusted, beside the system's, by whatever the server calls."
+        "Certificates of authorities that are trusted, beside the system's, by whatever the server calls; for a database, instead of the system's."
     }
     client_ca_path: Option<PathBuf> {
         "KMS_CLIENT_CA_PATH", "--client-ca-path", "FILE", default "",

@@ -178,8 +178,10 @@ impl ApiTokens {
         }
         let (id, text) = draw().map_err(TokenError::Random)?;
         let (name, hash) = (name.to_owned(), hash_of(text.expose()));
-        let (revoked, mac) = (None, Vec::new());
-        let token = ApiToken { id, name, user, hash, created: now, expires, revoked, mac };
+        // Signed when it is written.
+        let (revoked, mac, sealed_by) = (None, Vec::new(), 0);
+        let token =
+            ApiToken { id, name, user, hash, created: now, expires, revoked, mac, sealed_by };
         self.change("token create", |rows| {
             let before = rows.iter().find(|row| row.name == token.name);
             if before.is_some_and(|row| row.revoked.is_none()) {
@@ -246,6 +248,7 @@ impl ApiTokens {
             let next = epoch.saturating_add(1);
             let keys = self.vault.sealing().await.map_err(TokenError::Sealed)?;
             for row in &mut rows {
+                row.sealed_by = keys.generation();
                 row.mac = keys.api_token_mac(row, next);
             }
             let remove = goes.into_iter().collect();
@@ -379,5 +382,6 @@ fn stranger(id: &str) -> ApiToken {
         expires: None,
         revoked: None,
         mac: vec![0; 32],
+        sealed_by: 0,
     }
 }

@@ -448,6 +448,7 @@ impl Service {
     }
 
     fn sign(&self, record: &StoredRecord, id: &str, user: &str, held: Held) -> Result<Grant> {
+        let keys = self.vault.current()?;
         let mut grant = Grant {
             id: id.to_owned(),
             user: user.to_owned(),
@@ -455,8 +456,9 @@ impl Service {
             expires: held.expires,
             note: held.note,
             mac: Vec::new(),
+            sealed_by: keys.generation(),
         };
-        grant.mac = self.vault.current()?.grant_mac(&grant, epoch(record, user));
+        grant.mac = keys.grant_mac(&grant, epoch(record, user));
         Ok(grant)
     }
 
@@ -775,6 +777,7 @@ mod tests {
                 expires: None,
                 note: None,
                 mac: Vec::new(),
+                sealed_by: 1,
             };
             ids.iter().map(row).collect()
         };

@@ -362,6 +362,8 @@ fn seal(_vault: &Vault, keys: &Keys, draft: &Draft) -> Result<Option<Write>> {
         record: sealed_record,
         material_generation: generation,
         material,
+        shard: object.sealed().map_or(0, |cached| cached.row.shard),
+        sealed_by: keys.generation(),
     };
     Ok(Some(Write::Put { index: index::entries(&record.attributes), row, expected: draft.base }))
 }

@@ -171,11 +171,11 @@ impl Service {
         let sealed = self.store.usage(key.id()).await.map_err(from_store)?;
         let fresh = Counters { generation: key.generation(), ..Counters::default() };
         let counters = match &sealed {
-            Some(sealed) => self.vault.open_usage(key.id(), sealed)?,
+            Some(usage) => self.vault.open_usage(key.id(), &usage.sealed)?,
             None => fresh,
         };
         let current = if counters.generation == key.generation() { counters } else { fresh };
-        Ok((current, sealed))
+        Ok((current, sealed.map(|usage| usage.sealed)))
     }
 
     /// Changes the row of `key`; on disk when it returns. `add` may refuse.
@@ -196,6 +196,7 @@ impl Service {
             let write = Write::PutUsage {
                 id: key.id().to_owned(),
                 sealed: keys.seal_usage(key.id(), &counters)?,
+                sealed_by: keys.generation(),
                 expected: sealed,
             };
             match self.store.commit(Vec::new(), vec![write]).await.map_err(from_store) {

@@ -290,6 +290,7 @@ mod tests {
             expires,
             note: note.map(str::to_owned),
             mac: Vec::new(),
+            sealed_by: 1,
         }
     }
 

@@ -62,6 +62,7 @@ pub(crate) async fn app(config: &Config) -> Result<App, StartError> {
     let mut problems = authorities::problems(config, FACTS.build);
     problems.extend(audit::problem(config, FACTS.build));
     problems.extend(callers::problems(config));
+    problems.extend(database::of(config).err().map(|error| error.message));
     let creators = creators(config).unwrap_or_else(|problem| {
         problems.push(problem);
         None

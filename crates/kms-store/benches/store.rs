@@ -65,6 +65,8 @@ fn entry(number: u64) -> (Row, Vec<IndexEntry>) {
         record: vec![number.to_le_bytes()[0]; 400],
         material_generation: 1,
         material: Some(vec![number.to_le_bytes()[0]; 76]),
+        shard: 0,
+        sealed_by: 1,
     };
     let name = IndexEntry { kind: NAME, value: format!("name-{scattered:016x}").into_bytes() };
     let date = IndexEntry { kind: DATE, value: (number / 100).to_be_bytes().to_vec() };

@@ -24,6 +24,8 @@ pub struct AuditChange {
     pub body: Vec<u8>,
     /// Proof that this server made it.
     pub mac: Vec<u8>,
+    /// The generation of the data key that proves it.
+    pub sealed_by: u32,
 }
 
 /// A run of a server, as its log's chain needs it.
@@ -39,6 +41,8 @@ pub struct AuditEpoch {
     pub head: u64,
     /// The sealed first key.
     pub sealed: Vec<u8>,
+    /// The generation of the data key that it is sealed by.
+    pub sealed_by: u32,
 }
 
 /// How far a log is known to be on the disk.
@@ -54,6 +58,8 @@ pub struct AuditHead {
     pub chain: Vec<u8>,
     /// Proof that this server wrote all of the above.
     pub mac: Vec<u8>,
+    /// The generation of the data key that proves it.
+    pub sealed_by: u32,
 }
 
 /// A write for the audit log.

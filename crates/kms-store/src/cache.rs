@@ -265,6 +265,8 @@ mod tests {
             record: vec![0; 100],
             material_generation: 0,
             material: None,
+            shard: 0,
+            sealed_by: 1,
         };
         Arc::new(Cached::new(1, row))
     }

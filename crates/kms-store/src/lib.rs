@@ -21,7 +21,7 @@ pub use error::{Error, OpenError};
 pub use location::{Address, AddressError, Location, Password, Product};
 pub use record::{
     ApiToken, Cached, Condition, EVERYONE, Grant, IndexEntry, KeyringRow, MAX_INDEX_ENTRIES,
-    MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS, MAX_SEALED, Row, Search, Write,
+    MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS, MAX_SEALED, Row, Search, Usage, Write,
 };
 pub use remote::{Identity, Remote, Roots};
 
@@ -240,7 +240,7 @@ impl Store {
     }
 
     /// The sealed usage of an object.
-    pub async fn usage(&self, id: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub async fn usage(&self, id: &str) -> Result<Option<Usage>, Error> {
         self.backend.usage(id).await
     }
 

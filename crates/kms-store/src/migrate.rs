@@ -67,6 +67,7 @@ migrations! {
     2, "grants", "0002-grants";
     3, "api-tokens", "0003-api-tokens";
     4, "audit", "0004-audit";
+    5, "ledger", "0005-ledger";
 }
 
 /// Why a database's schema cannot be used.

@@ -46,6 +46,10 @@ pub struct Row {
     pub material_generation: u32,
     /// The sealed material; none once it is destroyed.
     pub material: Option<Vec<u8>>,
+    /// In which sum the object and its grants are counted; given once, when it is made.
+    pub shard: u8,
+    /// The generation of the data key that record and material are sealed by.
+    pub sealed_by: u32,
 }
 
 impl std::fmt::Debug for Row {
@@ -58,6 +62,8 @@ impl std::fmt::Debug for Row {
             .field("version", &self.version)
             .field("due", &self.due)
             .field("material_generation", &self.material_generation)
+            .field("shard", &self.shard)
+            .field("sealed_by", &self.sealed_by)
             .finish_non_exhaustive()
     }
 }
@@ -86,6 +92,8 @@ pub struct Grant {
     pub note: Option<String>,
     /// Proof that this server made the grant, and of all of the above.
     pub mac: Vec<u8>,
+    /// The generation of the data key that proves it.
+    pub sealed_by: u32,
 }
 
 /// An API token as it rests: everything but its secret.
@@ -107,6 +115,17 @@ pub struct ApiToken {
     pub revoked: Option<i64>,
     /// Proof that this server wrote all of the above.
     pub mac: Vec<u8>,
+    /// The generation of the data key that proves it.
+    pub sealed_by: u32,
+}
+
+/// The usage of an object as it rests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The sealed counters.
+    pub sealed: Vec<u8>,
+    /// The generation of the data key that they are sealed by.
+    pub sealed_by: u32,
 }
 
 /// One change. A commit makes all of its changes or none.
@@ -143,6 +162,8 @@ pub enum Write {
         id: String,
         /// The sealed counters.
         sealed: Vec<u8>,
+        /// The generation of the data key that they are sealed by.
+        sealed_by: u32,
         /// What stands there now, or none if nothing does.
         expected: Option<Vec<u8>>,
     },

@@ -1,6 +1,6 @@
 //! Each way to change a log, and what the check says of it.
 
-use kms_audit::{Expected, What};
+use kms_audit::{Expected, Finding, Note, What};
 
 use super::{World, append};
 
@@ -169,6 +169,38 @@ fn what_was_removed_is_named() {
     check("half of the last", torn, cut(end, end), None);
 }
 
+/// Of a server that was killed before the database heard of its last records: the next start did.
+#[test]
+fn what_was_cut_off_before_a_later_start_is_named() {
+    let mut world = World::new();
+    let log = world.start();
+    for _ in 0..5 {
+        append(&log, "Encrypt");
+    }
+    drop(log);
+    let log = world.start();
+    world.stop(&log);
+    assert_eq!(world.verify().unwrap().notes, [Note::LostTail { epoch: 1, after: 6 }]);
+    let path = world.paths().remove(0);
+    let kept: String = super::lines(&path).into_iter().take(4).collect();
+    std::fs::write(&path, kept).unwrap();
+    assert_eq!(world.verify().unwrap_err().what, What::CutOff { from: 5, to: 6 });
+}
+
+/// By somebody who had the key of a run at its last moment: what it had written, the next start has
+/// seen.
+#[test]
+fn what_was_added_to_an_epoch_after_its_end_is_named() {
+    let mut world = World::new();
+    let stolen = world.start();
+    super::flush(&stolen, append(&stolen, "Encrypt")).unwrap();
+    let log = world.start();
+    world.stop(&log);
+    world.verify().unwrap();
+    super::flush(&stolen, append(&stolen, "Get")).unwrap();
+    assert_eq!(world.verify().unwrap_err().what, What::Inserted { before: 3 });
+}
+
 #[test]
 fn what_was_moved_or_put_in_is_named() {
     let lines = sound().lines();
@@ -220,7 +252,8 @@ fn what_the_database_knows_has_to_fit() {
     check("an older database", &|it| drop(it.epochs.pop()), &unknown);
     let head = |it: &mut Expected| it.head.as_mut().unwrap().1.mac[0] ^= 1;
     check("another head", &head, &changed(end));
-    let removed = |what: &What| matches!(what, What::Removed { from: 1, .. });
+    let to = start(&world.lines(), 2) - 1;
+    let removed = |what: &What| *what == What::Removed { from: 1, to };
     check("no first epoch", &|it| drop(it.epochs.remove(0)), &removed);
     check("an epoch that is not there", &|it| drop(it.epochs.remove(1)), &|what| {
         matches!(what, What::CutOff { .. })
@@ -230,6 +263,47 @@ fn what_the_database_knows_has_to_fit() {
     check("an end that was missing at a start", &before, &|what| {
         matches!(what, What::CutOff { .. })
     });
+}
+
+/// What an operator reads has to name the record, and the file and line where there are any.
+#[test]
+fn findings_and_notes_name_what_they_are_about() {
+    let at = |what| Finding { part: Some("a.jsonl".to_owned()), line: 7, what };
+    let nowhere = |what| Finding { part: None, line: 0, what };
+    for (finding, text) in [
+        (at(What::Changed { seq: 9 }), "a.jsonl, line 7: record 9 was changed"),
+        (at(What::Removed { from: 3, to: 3 }), "a.jsonl, line 7: record 3 was removed"),
+        (at(What::Removed { from: 3, to: 5 }), "a.jsonl, line 7: records 3 to 5 were removed"),
+        (
+            at(What::Reordered { seq: 4, found: 5 }),
+            "a.jsonl, line 7: records were reordered: 5 stands where 4 should",
+        ),
+        (at(What::Inserted { before: 6 }), "a.jsonl, line 7: a line was inserted before record 6"),
+        (nowhere(What::CutOff { from: 8, to: 9 }), "cut off: records 8 to 9 are missing"),
+        (
+            nowhere(What::NoBeginning { from: 4 }),
+            "no part begins with record 4 and says what that came after",
+        ),
+        (
+            nowhere(What::UnknownEpoch { epoch: 2 }),
+            "the database does not know epoch 2: an older database was put back, or the file was \
+             added",
+        ),
+        (
+            nowhere(What::Unverifiable { lacks: "the key of epoch 2".to_owned() }),
+            "the database lacks the key of epoch 2",
+        ),
+    ] {
+        assert_eq!(finding.to_string(), text);
+    }
+    for (note, words) in [
+        (Note::LostTail { epoch: 3, after: 7 }, ["lost tail", "epoch 3", "after record 7"]),
+        (Note::Open { epoch: 3, after: 7 }, ["is open", "epoch 3", "after record 7"]),
+        (Note::TornLine { part: "a.jsonl".to_owned() }, ["a.jsonl", "within a line", "crash"]),
+    ] {
+        let text = note.to_string();
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    }
 }
 
 #[test]

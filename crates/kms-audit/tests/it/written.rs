@@ -48,6 +48,34 @@ fn a_log_that_ended_in_order_is_sound_and_the_next_goes_on() {
     assert_eq!(summary.notes, []);
 }
 
+/// What the next start of a server reads: where the log ends, and what stands in it since a record.
+#[test]
+fn the_end_and_what_came_since_can_be_read() {
+    let mut world = World::new();
+    assert_eq!(kms_audit::end(&world.files()).unwrap(), None);
+    world.part_size = 600;
+    let log = world.start();
+    for _ in 0..12 {
+        append(&log, "Encrypt");
+    }
+    world.stop(&log);
+    let last = log.durable();
+    drop(log);
+    assert!(world.paths().len() > 3, "{:?}", world.paths());
+    assert_eq!(kms_audit::end(&world.files()).unwrap(), Some(last));
+    // Half a line is none, whatever it says.
+    let path = world.paths().pop().unwrap();
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text.push_str("{\"seq\":99,\"time");
+    std::fs::write(&path, text).unwrap();
+    assert_eq!(kms_audit::end(&world.files()).unwrap(), Some(last));
+    for from in 0..=last.seq + 1 {
+        let mut found = Vec::new();
+        kms_audit::since(&world.files(), from, &mut |line| found.extend(seqs(line))).unwrap();
+        assert_eq!(found, (from.max(1)..=last.seq).collect::<Vec<_>>(), "from {from}");
+    }
+}
+
 #[test]
 fn files_are_ended_at_their_size_and_are_ours_alone() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -167,7 +167,8 @@ impl Audit {
         let mut body = Vec::with_capacity(384);
         entry::write(&mut body, on.clock.now_ms(), decision.caller.into(), &decision.act, SUCCESS)
             .text(CHANGE, &name(epoch, number));
-        let change = AuditChange { server: on.chain.clone(), epoch, number, at, body, mac: vec![] };
+        let (server, mac) = (on.chain.clone(), Vec::new());
+        let change = AuditChange { server, epoch, number, at, body, mac, sealed_by: 0 };
         unit.write(Write::Audit(AuditWrite::Change(signed(&on.vault, change))));
     }
 
@@ -192,6 +193,7 @@ fn name(epoch: u64, number: u64) -> String {
 fn signed(vault: &Vault, mut change: AuditChange) -> AuditChange {
     // Without keys the commit is refused as a whole.
     if let Ok(keys) = vault.current() {
+        change.sealed_by = keys.generation();
         change.mac = keys.audit_change_mac(&change);
     }
     change
@@ -382,14 +384,16 @@ impl On {
             AuditWrite::Copied { server: server.clone(), epoch, from, to }
         };
         let mut writes: Vec<_> = runs(&mut rows).into_iter().map(copied).collect();
+        let keys = self.vault.sealing().await?;
         let mut head = AuditHead {
             server: self.chain.clone(),
             epoch: log.epoch(),
             seq: durable.seq,
             chain: durable.mac.to_vec(),
             mac: Vec::new(),
+            sealed_by: keys.generation(),
         };
-        head.mac = self.vault.sealing().await?.audit_head_mac(&head);
+        head.mac = keys.audit_head_mac(&head);
         writes.push(AuditWrite::Head(head));
         let writes = writes.into_iter().map(Write::Audit).collect();
         let committed = self.store.commit(Vec::new(), writes).await.map_err(from_store);

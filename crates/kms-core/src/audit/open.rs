@@ -204,8 +204,10 @@ async fn open(
     let epoch = known.max(parts.last().map_or(0, |it| it.epoch)).saturating_add(1);
     let key = random::bytes().map_err(|cause| AuditError::Start(Error::internal(cause)))?;
     let first = previous.seq.saturating_add(1);
-    let mut row = AuditEpoch { server: chain.clone(), epoch, first, head, sealed: Vec::new() };
     let keys = vault.current().map_err(AuditError::Start)?;
+    let (name, sealed) = (chain.clone(), Vec::new());
+    let sealed_by = keys.generation();
+    let mut row = AuditEpoch { server: name, epoch, first, head, sealed, sealed_by };
     row.sealed = keys.seal_audit_key(&row, &key).map_err(AuditError::Start)?;
     store.commit(Vec::new(), vec![Write::Audit(AuditWrite::Epoch(row))]).await?;
     let (sink, sync) = match &*place {
@@ -367,6 +369,6 @@ pub(crate) async fn beside(
     let mut body = Vec::new();
     entry::write(&mut body, clock.now_ms(), Who::default(), &act, SUCCESS)
         .text(CHANGE, &name(0, number));
-    let change = AuditChange { server, epoch: 0, number, at, body, mac: Vec::new() };
+    let change = AuditChange { server, epoch: 0, number, at, body, mac: Vec::new(), sealed_by: 0 };
     Ok(Write::Audit(AuditWrite::Change(signed(vault, change))))
 }

@@ -63,6 +63,8 @@ fn options_that_cannot_be_meant_are_all_named_and_nothing_is_touched() {
     let refused = builder()
         .environment("KMS_USER_MAP", "bob@example.com=admin")
         .environment("KMS_CLIENT_CA_PATH", "/nowhere/ca.pem")
+        .environment("KMS_POSTGRES_URL", "postgres://kms@localhost/kms")
+        .environment("KMS_DATABASE_CA_PATH", "/nowhere/database.pem")
         .environment("KMS_PRIVILEGED_USERS", "*")
         .environment("KMS_DELEGATED_AUTHORITY_DOMAIN", "http://id.example/");
     let root = refused.directory().to_owned();
@@ -73,6 +75,7 @@ fn options_that_cannot_be_meant_are_all_named_and_nothing_is_touched() {
         "KMS_USER_MAP: ",
         "KMS_CLIENT_CA_PATH: ",
         "KMS_PRIVILEGED_USERS: ",
+        "/nowhere/database.pem: ",
         "KMS_DELEGATED_AUTHORITY_DOMAIN: ",
     ] {
         assert!(ended.stderr.contains(option), "{option} not in\n{}", ended.stderr);

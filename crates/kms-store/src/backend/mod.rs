@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::cache::Cache;
 use crate::commit::Commit;
-use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
+use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search, Usage};
 use crate::{Config, Error, OpenError};
 
 mod convert;
@@ -69,7 +69,7 @@ pub(crate) trait Backend: Send + Sync {
         limit: usize,
     ) -> Answer<'_, Vec<Grant>>;
     /// The sealed usage of an object.
-    fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+    fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Usage>>;
     /// One API token, and the epoch of all.
     fn api_token<'a>(&'a self, id: &'a str) -> Answer<'a, Option<(ApiToken, u64)>>;
     /// All API tokens by name, and their epoch.

@@ -31,7 +31,7 @@ macro_rules! statements {
 macro_rules! object_columns {
     () => {
         "v.seq, v.version, o.owner, o.object_type, o.state, o.due, o.material_generation, \
-         o.indexed, o.object, o.material"
+         o.shard, o.sealed_by, o.indexed, o.object, o.material"
     };
 }
 
@@ -52,14 +52,15 @@ macro_rules! unless_known {
 
 macro_rules! grant_columns {
     () => {
-        "id, userid, permissions, expires, note, mac"
+        "id, userid, permissions, expires, note, mac, sealed_by"
     };
 }
 
 /// Behind the epoch of all tokens.
 macro_rules! api_token_columns {
     () => {
-        "t.id, t.name, t.userid, t.hash, t.created, t.expires, t.revoked, t.mac"
+        "t.id, t.name, t.userid, t.hash, t.created, t.expires, t.revoked, t.mac, \
+         t.sealed_by"
     };
 }
 
@@ -67,7 +68,8 @@ statements! {
     Object = concat!("SELECT ", object_columns!(), unless_known!(), " WHERE v.id = ?1");
     /// The same, with what was granted to the user ?4 and to everyone (?5), unless the user owns it.
     ObjectFor = concat!(
-        "SELECT ", object_columns!(), ", g.id, g.userid, g.permissions, g.expires, g.note, g.mac",
+        "SELECT ", object_columns!(), ", g.id, g.userid, g.permissions, g.expires, g.note, g.mac, \
+         g.sealed_by",
         unless_known!(),
         " LEFT JOIN read_access g ON g.id = v.id AND g.userid IN (?4, ?5) AND v.owner <> ?4 \
          WHERE v.id = ?1"
@@ -77,7 +79,7 @@ statements! {
     Same = concat!("SELECT v.version FROM objects v WHERE v.id = ?1 AND ", is_known!());
     /// The same, with grants as in [`Self::ObjectFor`].
     SameFor = concat!(
-        "SELECT g.id, g.userid, g.permissions, g.expires, g.note, g.mac FROM objects v \
+        "SELECT g.id, g.userid, g.permissions, g.expires, g.note, g.mac, g.sealed_by FROM objects v \
          LEFT JOIN read_access g ON g.id = v.id AND g.userid IN (?4, ?5) AND v.owner <> ?4 \
          WHERE v.id = ?1 AND ",
         is_known!()
@@ -98,7 +100,7 @@ statements! {
         "SELECT ", grant_columns!(),
         " FROM read_access WHERE userid = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
     );
-    Usage = "SELECT sealed FROM \"usage\" WHERE id = ?1";
+    Usage = "SELECT sealed, sealed_by FROM \"usage\" WHERE id = ?1";
     Keyring = "SELECT generation, kind, slot FROM keyring ORDER BY generation";
     Meta = "SELECT \"value\" FROM meta WHERE \"key\" = ?1";
     ApiToken = concat!(
@@ -111,12 +113,13 @@ statements! {
         " FROM (SELECT 1 AS one) o LEFT JOIN meta m ON m.\"key\" = ?1 \
          LEFT JOIN api_tokens t ON 1 = 1 ORDER BY t.name"
     );
-    AuditChanges = "SELECT epoch, number, at, body, mac FROM audit_changes WHERE server = ?1 \
+    AuditChanges = "SELECT epoch, number, at, body, mac, sealed_by FROM audit_changes WHERE server = ?1 \
          AND (epoch, number) >= (?2, ?3) AND (epoch, number) <= (?4, ?5) \
          ORDER BY epoch, number LIMIT ?6";
     AuditEpochs =
-        "SELECT epoch, first, head, sealed FROM audit_epochs WHERE server = ?1 ORDER BY epoch";
-    AuditHead = "SELECT epoch, seq, chain, mac FROM audit_heads WHERE server = ?1";
+        "SELECT epoch, first, head, sealed, sealed_by FROM audit_epochs WHERE server = ?1 \
+         ORDER BY epoch";
+    AuditHead = "SELECT epoch, seq, chain, mac, sealed_by FROM audit_heads WHERE server = ?1";
     AuditLines =
         "SELECT seq, line FROM audit_log WHERE server = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3";
     AuditLastLine = "SELECT line FROM audit_log WHERE server = ?1 ORDER BY seq DESC LIMIT 1";
@@ -127,44 +130,45 @@ statements! {
     /// The version, which others shall not change until the end of the transaction.
     Check = "SELECT version FROM objects WHERE id = ?1 {lock}";
     Insert = "INSERT INTO objects (id, version, owner, object_type, state, due, \
-         material_generation, indexed, object, material) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+         material_generation, shard, sealed_by, indexed, object, material) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     Update = "UPDATE objects SET version = ?3, owner = ?4, object_type = ?5, state = ?6, due = ?7, \
-         material_generation = ?8, indexed = ?9, object = ?10, material = ?11 \
+         material_generation = ?8, sealed_by = ?9, indexed = ?10, object = ?11, material = ?12 \
          WHERE id = ?1 AND version = ?2";
     /// The same, where the material stays.
     UpdateRecord = "UPDATE objects SET version = ?3, owner = ?4, object_type = ?5, state = ?6, \
-         due = ?7, indexed = ?8, object = ?9 WHERE id = ?1 AND version = ?2";
+         due = ?7, sealed_by = ?8, indexed = ?9, object = ?10 WHERE id = ?1 AND version = ?2";
     /// Leaves nothing of an object but its identifier.
     Empty = "UPDATE objects SET version = -1, owner = '', object_type = 0, state = 'Removed', \
-         due = NULL, material_generation = 0, indexed = '', object = '', material = NULL \
-         WHERE id = ?1 AND version = ?2";
+         due = NULL, material_generation = 0, sealed_by = 4294967296, indexed = '', object = '', \
+         material = NULL WHERE id = ?1 AND version = ?2";
     PutGrant = concat!(
-        "INSERT INTO read_access (", grant_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-         {upsert (id, userid) permissions, expires, note, mac}"
+        "INSERT INTO read_access (", grant_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+         {upsert (id, userid) permissions, expires, note, mac, sealed_by}"
     );
     RemoveGrant = "DELETE FROM read_access WHERE id = ?1 AND userid = ?2";
     RemoveGrants = "DELETE FROM read_access WHERE id = ?1";
-    AddUsage = "INSERT INTO \"usage\" (id, sealed) VALUES (?1, ?2)";
-    PutUsage = "UPDATE \"usage\" SET sealed = ?2 WHERE id = ?1 AND sealed = ?3";
+    AddUsage = "INSERT INTO \"usage\" (id, sealed, sealed_by) VALUES (?1, ?2, ?3)";
+    PutUsage = "UPDATE \"usage\" SET sealed = ?2, sealed_by = ?3 \
+         WHERE id = ?1 AND sealed = ?4";
     RemoveUsage = "DELETE FROM \"usage\" WHERE id = ?1";
     AddKeyring = "INSERT INTO keyring (generation, kind, slot) VALUES (?1, ?2, ?3)";
     PutKeyring = "UPDATE keyring SET kind = ?2, slot = ?3 WHERE generation = ?1 AND slot = ?4";
     AddMeta = "INSERT INTO meta (\"key\", \"value\") VALUES (?1, ?2)";
     PutMeta = "UPDATE meta SET \"value\" = ?2 WHERE \"key\" = ?1 AND \"value\" = ?3";
-    AddApiToken = "INSERT INTO api_tokens (id, name, userid, hash, created, expires, revoked, mac) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    AddApiToken = "INSERT INTO api_tokens (id, name, userid, hash, created, expires, revoked, mac, \
+         sealed_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     PutApiToken = "UPDATE api_tokens SET name = ?2, userid = ?3, hash = ?4, created = ?5, \
-         expires = ?6, revoked = ?7, mac = ?8 WHERE id = ?1";
+         expires = ?6, revoked = ?7, mac = ?8, sealed_by = ?9 WHERE id = ?1";
     RemoveApiToken = "DELETE FROM api_tokens WHERE id = ?1";
-    AddAuditChange = "INSERT INTO audit_changes (server, epoch, number, at, body, mac) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    AddAuditChange = "INSERT INTO audit_changes (server, epoch, number, at, body, mac, sealed_by) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     RemoveAuditChanges = "DELETE FROM audit_changes \
          WHERE server = ?1 AND epoch = ?2 AND number BETWEEN ?3 AND ?4";
-    AddAuditEpoch = "INSERT INTO audit_epochs (server, epoch, first, head, sealed) \
-         VALUES (?1, ?2, ?3, ?4, ?5)";
-    PutAuditHead = "INSERT INTO audit_heads (server, epoch, seq, chain, mac) \
-         VALUES (?1, ?2, ?3, ?4, ?5) {upsert (server) epoch, seq, chain, mac}";
+    AddAuditEpoch = "INSERT INTO audit_epochs (server, epoch, first, head, sealed, sealed_by) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    PutAuditHead = "INSERT INTO audit_heads (server, epoch, seq, chain, mac, sealed_by) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) {upsert (server) epoch, seq, chain, mac, sealed_by}";
 
     // Where to begin a search; see the search itself. Each counts no further than its last value.
     CountEqual = "SELECT count(*) FROM (SELECT 1 AS one FROM object_index \

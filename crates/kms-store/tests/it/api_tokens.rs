@@ -14,6 +14,7 @@ fn token(id: &str, name: &str) -> ApiToken {
         expires: Some(i64::MAX),
         revoked: None,
         mac: vec![2; 32],
+        sealed_by: 1,
     }
 }
 

@@ -10,7 +10,7 @@ const ALL: ((u64, u64), (u64, u64)) = ((0, 0), (u64::MAX, u64::MAX));
 
 fn change(epoch: u64, number: u64) -> AuditChange {
     let body = format!("change {epoch} {number}").into_bytes();
-    AuditChange { server: "one".into(), epoch, number, at: 7, body, mac: vec![3; 32] }
+    AuditChange { server: "one".into(), epoch, number, at: 7, body, mac: vec![3; 32], sealed_by: 1 }
 }
 
 fn kept(change: AuditChange) -> Write {
@@ -72,6 +72,7 @@ pub(crate) async fn epochs_and_the_head_of_a_log_are_kept(fixture: impl Fixture)
         first: epoch * 10,
         head: epoch * 10 - 1,
         sealed: vec![u8::try_from(epoch).unwrap(); 60],
+        sealed_by: 1,
     };
     let head = |seq| AuditHead {
         server: "one".into(),
@@ -79,6 +80,7 @@ pub(crate) async fn epochs_and_the_head_of_a_log_are_kept(fixture: impl Fixture)
         seq,
         chain: vec![1; 32],
         mac: vec![2; 32],
+        sealed_by: 3,
     };
     for (server, number) in [("one", 2), ("one", 1), ("two", 1)] {
         commit(&store, vec![Write::Audit(AuditWrite::Epoch(epoch(server, number)))]).await;

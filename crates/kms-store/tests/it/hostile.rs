@@ -55,7 +55,9 @@ async fn act(store: &Store, act: Act, id: &str) -> Result<(), Error> {
         Act::Change => put(row(id, 2), &[(NAME, id), (NAME, "changed")], Some(1)),
         Act::Remove => Write::Remove { id: id.into(), expected: 1 },
         Act::Share => Write::PutGrant(grant(id, "carol", "[]")),
-        Act::Count => Write::PutUsage { id: id.into(), sealed: vec![1], expected: None },
+        Act::Count => {
+            Write::PutUsage { id: id.into(), sealed: vec![1], sealed_by: 1, expected: None }
+        }
     };
     store.commit(Vec::new(), vec![write]).await
 }

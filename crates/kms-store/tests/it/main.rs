@@ -63,6 +63,8 @@ fn row(id: &str, version: u64) -> Row {
         record: format!("record {id} {version}").into_bytes(),
         material_generation: 1,
         material: Some(vec![7; 48]),
+        shard: 0,
+        sealed_by: 1,
     }
 }
 
@@ -86,6 +88,7 @@ fn grant(id: &str, user: &str, permissions: &str) -> Grant {
         expires: None,
         note: None,
         mac: vec![1; 32],
+        sealed_by: 1,
     }
 }
 

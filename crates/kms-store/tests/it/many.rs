@@ -77,7 +77,8 @@ async fn no_update_is_lost() {
         let database = database(kind);
         let stores = several(&database, 4).await;
         commit(&stores[0], vec![new("a"), new("b")]).await;
-        let usage = Write::PutUsage { id: "a".into(), sealed: b"0".to_vec(), expected: None };
+        let usage =
+            Write::PutUsage { id: "a".into(), sealed: b"0".to_vec(), sealed_by: 1, expected: None };
         commit(&stores[0], vec![usage]).await;
         let won = Arc::new(AtomicU64::new(0));
         let tasks: Vec<_> = stores
@@ -91,7 +92,7 @@ async fn no_update_is_lost() {
         for task in tasks {
             task.await.unwrap();
         }
-        let count = stores[1].usage("a").await.unwrap().unwrap();
+        let count = stores[1].usage("a").await.unwrap().unwrap().sealed;
         assert_eq!(count, (8 * TURNS).to_string().into_bytes(), "{kind:?}");
         for id in ["a", "b"] {
             let version = stores[2].object(id).await.unwrap().unwrap().row.version;
@@ -104,10 +105,11 @@ async fn no_update_is_lost() {
 async fn worker(store: &Store, won: &AtomicU64, turns: u64) {
     let mut counted = 0;
     while counted < turns {
-        let before = store.usage("a").await.unwrap().unwrap();
+        let before = store.usage("a").await.unwrap().unwrap().sealed;
         let number: u64 = String::from_utf8(before.clone()).unwrap().parse().unwrap();
         let sealed = (number + 1).to_string().into_bytes();
-        let count = Write::PutUsage { id: "a".into(), sealed, expected: Some(before) };
+        let count =
+            Write::PutUsage { id: "a".into(), sealed, sealed_by: 1, expected: Some(before) };
         match store.commit(Vec::new(), vec![count]).await {
             Ok(()) => counted += 1,
             Err(Error::Conflict { .. }) => continue,

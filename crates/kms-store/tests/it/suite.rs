@@ -144,7 +144,7 @@ async fn a_commit_is_made_whole_or_not_at_all(fixture: impl Fixture) {
     let writes = vec![
         put(row("a", 1), &[(NAME, "a")], None),
         Write::PutGrant(grant("a", "bob", "[]")),
-        Write::PutUsage { id: "a".into(), sealed: vec![1], expected: None },
+        Write::PutUsage { id: "a".into(), sealed: vec![1], sealed_by: 1, expected: None },
         new("taken"),
     ];
     let answer = store.commit(Vec::new(), writes).await;
@@ -187,8 +187,8 @@ async fn a_commit_sees_its_own_writes(fixture: impl Fixture) {
     let writes = vec![
         new("a"),
         put(row("a", 2), &[(NAME, "second")], Some(1)),
-        Write::PutUsage { id: "a".into(), sealed: vec![1], expected: None },
-        Write::PutUsage { id: "a".into(), sealed: vec![2], expected: Some(vec![1]) },
+        Write::PutUsage { id: "a".into(), sealed: vec![1], sealed_by: 1, expected: None },
+        Write::PutUsage { id: "a".into(), sealed: vec![2], sealed_by: 1, expected: Some(vec![1]) },
         new("b"),
         Write::Remove { id: "b".into(), expected: 1 },
     ];
@@ -196,7 +196,7 @@ async fn a_commit_sees_its_own_writes(fixture: impl Fixture) {
     assert_eq!(now(&store, "a").await.row.version, 2);
     assert!(store.cached("b").is_none());
     assert!(store.removed("b").await.unwrap());
-    assert_eq!(store.usage("a").await.unwrap(), Some(vec![2]));
+    assert_eq!(store.usage("a").await.unwrap().unwrap().sealed, [2]);
     let twice = vec![new("c"), new("c")];
     assert_eq!(store.commit(Vec::new(), twice).await, Err(Error::Exists { id: "c".into() }));
     let again = vec![new("d"), Write::Remove { id: "d".into(), expected: 1 }, new("d")];
@@ -252,14 +252,14 @@ async fn usage_is_replaced_only_as_expected(fixture: impl Fixture) {
     commit(&store, vec![new("a")]).await;
     let usage = |sealed: u8, expected: Option<u8>| {
         let expected = expected.map(|byte| vec![byte]);
-        vec![Write::PutUsage { id: "a".into(), sealed: vec![sealed], expected }]
+        vec![Write::PutUsage { id: "a".into(), sealed: vec![sealed], sealed_by: 1, expected }]
     };
     let conflict = Err(Error::Conflict { id: "a".into() });
     assert_eq!(store.commit(Vec::new(), usage(1, Some(0))).await, conflict);
     commit(&store, usage(1, None)).await;
     assert_eq!(store.commit(Vec::new(), usage(2, None)).await, conflict);
     commit(&store, usage(2, Some(1))).await;
-    assert_eq!(store.usage("a").await.unwrap(), Some(vec![2]));
+    assert_eq!(store.usage("a").await.unwrap().unwrap().sealed, [2]);
     assert_eq!(now(&store, "a").await.row.version, 1, "counting a use changes no record");
     commit(&store, vec![Write::Remove { id: "a".into(), expected: 1 }]).await;
     assert_eq!(store.usage("a").await.unwrap(), None);

@@ -36,6 +36,7 @@ impl Server {
                 at: number(row, 2)?,
                 body: row.bytes(3)?.to_vec(),
                 mac: row.bytes(4)?.to_vec(),
+                sealed_by: super::read::number(row, 5)?,
             })
         };
         self.all(Statement::AuditChanges, &values, read).await
@@ -49,6 +50,7 @@ impl Server {
                 first: number(row, 1)?,
                 head: number(row, 2)?,
                 sealed: row.bytes(3)?.to_vec(),
+                sealed_by: super::read::number(row, 4)?,
             })
         };
         self.all(Statement::AuditEpochs, &[Value::Text(server)], read).await
@@ -62,6 +64,7 @@ impl Server {
                 seq: number(row, 1)?,
                 chain: row.bytes(2)?.to_vec(),
                 mac: row.bytes(3)?.to_vec(),
+                sealed_by: super::read::number(row, 4)?,
             })
         };
         Ok(self.all(Statement::AuditHead, &[Value::Text(server)], read).await?.pop())

@@ -50,6 +50,7 @@ pub(super) struct Usage<'a> {
     /// What stands there before.
     pub(super) expected: Option<&'a [u8]>,
     pub(super) sealed: &'a [u8],
+    pub(super) sealed_by: u32,
 }
 
 /// What a commit comes to. Objects are in the order of their identifiers, which is the order in
@@ -126,7 +127,7 @@ impl<'a> Effect<'a> {
                 self.grants.insert((id, user), None);
                 Ok(())
             }
-            Write::PutUsage { id, sealed, expected } => {
+            Write::PutUsage { id, sealed, sealed_by, expected } => {
                 self.demand_present(id)?;
                 let expected = expected.as_deref();
                 let first = match self.usage.get(id.as_str()) {
@@ -134,7 +135,7 @@ impl<'a> Effect<'a> {
                     Some(known) => known.expected,
                     None => expected,
                 };
-                self.usage.insert(id, Usage { expected: first, sealed });
+                self.usage.insert(id, Usage { expected: first, sealed, sealed_by: *sealed_by });
                 Ok(())
             }
             Write::ApiTokens { remove, put, epoch } => {

@@ -32,12 +32,13 @@ pub(super) const PARTS: &[Part] = &[
     Part {
         text: "created AS MATERIALIZED (SELECT nextval('objects_seq') AS seq, t.* FROM unnest(\
              ?1::text[], ?2::bigint[], ?3::text[], ?4::bigint[], ?5::text[], ?6::bigint[], \
-             ?7::bigint[], ?8::bytea[], ?9::bytea[], ?10::bytea[]) WITH ORDINALITY AS t(id, \
-             version, owner, object_type, state, due, material_generation, indexed, object, \
-             material, n)), \
+             ?7::bigint[], ?8::bigint[], ?9::bigint[], ?10::bytea[], ?11::bytea[], ?12::bytea[]) \
+             WITH ORDINALITY AS t(id, version, owner, object_type, state, due, \
+             material_generation, shard, sealed_by, indexed, object, material, n)), \
              inserted AS (INSERT INTO objects (seq, id, version, owner, object_type, state, due, \
-             material_generation, indexed, object, material) SELECT seq, id, version, owner, \
-             object_type, state, due, material_generation, indexed, object, material FROM created)",
+             material_generation, shard, sealed_by, indexed, object, material) SELECT seq, id, \
+             version, owner, object_type, state, due, material_generation, shard, sealed_by, \
+             indexed, object, material FROM created)",
         demand: None,
     },
     Part {
@@ -49,20 +50,21 @@ pub(super) const PARTS: &[Part] = &[
     Part {
         text: "replaced AS (UPDATE objects o SET version = t.version, owner = t.owner, \
              object_type = t.object_type, state = t.state, due = t.due, \
-             material_generation = t.material_generation, indexed = t.indexed, \
-             object = t.object, \
+             material_generation = t.material_generation, sealed_by = t.sealed_by, \
+             indexed = t.indexed, object = t.object, \
              material = CASE WHEN t.kept THEN o.material ELSE t.material END \
              FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[], ?4::text[], ?5::bigint[], \
-             ?6::text[], ?7::bigint[], ?8::bigint[], ?9::bytea[], ?10::bytea[], ?11::bytea[], \
-             ?12::boolean[]) AS t(id, expected, version, owner, object_type, state, due, \
-             material_generation, indexed, object, material, kept) \
+             ?6::text[], ?7::bigint[], ?8::bigint[], ?9::bigint[], ?10::bigint[], ?11::bytea[], \
+             ?12::bytea[], ?13::bytea[], ?14::boolean[]) AS t(id, expected, version, owner, \
+             object_type, state, due, material_generation, shard, sealed_by, indexed, object, \
+             material, kept) \
              WHERE o.id = t.id AND o.version = t.expected RETURNING 1)",
         demand: Some("(SELECT count(*) FROM replaced) = cardinality(?1::text[])"),
     },
     Part {
         text: "emptied AS (UPDATE objects o SET version = -1, owner = '', object_type = 0, \
-             state = 'Removed', due = NULL, material_generation = 0, indexed = '', object = '', \
-             material = NULL FROM unnest(?1::text[], ?2::bigint[]) AS t(id, expected) \
+             state = 'Removed', due = NULL, material_generation = 0, sealed_by = 4294967296, \
+             indexed = '', object = '', material = NULL FROM unnest(?1::text[], ?2::bigint[]) AS t(id, expected) \
              WHERE o.id = t.id AND o.version = t.expected RETURNING 1), \
              ungranted AS (DELETE FROM read_access WHERE id = ANY(?1::text[])), \
              uncounted AS (DELETE FROM \"usage\" WHERE id = ANY(?1::text[]))",
@@ -90,11 +92,11 @@ pub(super) const PARTS: &[Part] = &[
         demand: Some("NOT EXISTS (SELECT 1 FROM present)"),
     },
     Part {
-        text: "granted AS (INSERT INTO read_access (id, userid, permissions, expires, note, mac) \
-             SELECT * FROM unnest(?1::text[], ?2::text[], ?3::text[], ?4::bigint[], ?5::text[], \
-             ?6::bytea[]) ON CONFLICT (id, userid) DO UPDATE SET \
+        text: "granted AS (INSERT INTO read_access (id, userid, permissions, expires, note, mac, \
+             sealed_by) SELECT * FROM unnest(?1::text[], ?2::text[], ?3::text[], ?4::bigint[], \
+             ?5::text[], ?6::bytea[], ?7::bigint[]) ON CONFLICT (id, userid) DO UPDATE SET \
              permissions = excluded.permissions, expires = excluded.expires, \
-             note = excluded.note, mac = excluded.mac)",
+             note = excluded.note, mac = excluded.mac, sealed_by = excluded.sealed_by)",
         demand: None,
     },
     Part {
@@ -104,20 +106,21 @@ pub(super) const PARTS: &[Part] = &[
         demand: None,
     },
     Part {
-        text: "counted AS (INSERT INTO \"usage\" (id, sealed) \
-             SELECT * FROM unnest(?1::text[], ?2::bytea[]))",
+        text: "counted AS (INSERT INTO \"usage\" (id, sealed, sealed_by) \
+             SELECT * FROM unnest(?1::text[], ?2::bytea[], ?3::bigint[]))",
         demand: None,
     },
     Part {
-        text: "recounted AS (UPDATE \"usage\" u SET sealed = t.sealed \
-             FROM unnest(?1::text[], ?2::bytea[], ?3::bytea[]) AS t(id, sealed, expected) \
+        text: "recounted AS (UPDATE \"usage\" u SET sealed = t.sealed, sealed_by = t.sealed_by \
+             FROM unnest(?1::text[], ?2::bytea[], ?3::bigint[], ?4::bytea[]) \
+             AS t(id, sealed, sealed_by, expected) \
              WHERE u.id = t.id AND u.sealed = t.expected RETURNING 1)",
         demand: Some("(SELECT count(*) FROM recounted) = cardinality(?1::text[])"),
     },
     Part {
-        text: "recorded AS (INSERT INTO audit_changes (server, epoch, number, at, body, mac) \
-             SELECT * FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[], ?4::bigint[], \
-             ?5::bytea[], ?6::bytea[]))",
+        text: "recorded AS (INSERT INTO audit_changes (server, epoch, number, at, body, mac, \
+             sealed_by) SELECT * FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[], \
+             ?4::bigint[], ?5::bytea[], ?6::bytea[], ?7::bigint[]))",
         demand: None,
     },
 ];
@@ -133,6 +136,8 @@ struct Objects<'a> {
     states: Vec<&'a str>,
     due: Vec<Option<i64>>,
     generations: Vec<i64>,
+    shards: Vec<i64>,
+    sealed_by: Vec<i64>,
     indexed: Vec<&'a [u8]>,
     records: Vec<&'a [u8]>,
     materials: Vec<Option<&'a [u8]>>,
@@ -173,6 +178,8 @@ impl<'a> Objects<'a> {
             self.states.push("Removed");
             self.due.push(None);
             self.generations.push(0);
+            self.shards.push(0);
+            self.sealed_by.push(super::read::BY_NOTHING);
             self.indexed.push(&[]);
             self.records.push(&[]);
             self.materials.push(None);
@@ -185,6 +192,8 @@ impl<'a> Objects<'a> {
         self.states.push(state);
         self.due.push(row.due);
         self.generations.push(row.material_generation.into());
+        self.shards.push(row.shard.into());
+        self.sealed_by.push(row.sealed_by.into());
         self.indexed.push(indexed);
         self.records.push(&row.record);
         let kept = old.is_some_and(|old| old.keeps_material(row));
@@ -205,7 +214,7 @@ impl<'a> Objects<'a> {
         list
     }
 
-    fn columns(&self) -> [Value<'_>; 9] {
+    fn columns(&self) -> [Value<'_>; 11] {
         [
             Value::Ints(&self.versions),
             Value::Texts(&self.owners),
@@ -213,6 +222,8 @@ impl<'a> Objects<'a> {
             Value::Texts(&self.states),
             Value::MaybeInts(&self.due),
             Value::Ints(&self.generations),
+            Value::Ints(&self.shards),
+            Value::Ints(&self.sealed_by),
             Value::Blobs(&self.indexed),
             Value::Blobs(&self.records),
             Value::MaybeBlobs(&self.materials),
@@ -349,7 +360,7 @@ fn duplicate(key: &str, created: &[(&str, &After<'_>)], rest: &Rest<'_>) -> Stop
     match (key, created) {
         ("objects_id", [(only, _)]) => exists(only),
         ("objects_id", _) => Stop::Unmet,
-        ("usage_pkey", _) => rest.counted.0.first().map_or(Stop::Unmet, |id| conflict(id)),
+        ("usage_pkey", _) => rest.counted.ids.first().map_or(Stop::Unmet, |id| conflict(id)),
         // Our own numbers are drawn once.
         (key, _) => Stop::Failed(Failure::Other(format!("a key is there already: {key}"))),
     }
@@ -366,8 +377,8 @@ struct Rest<'a> {
     absent: Vec<&'a str>,
     granted: Granted<'a>,
     withdrawn: (Vec<&'a str>, Vec<&'a str>),
-    counted: (Vec<&'a str>, Vec<&'a [u8]>),
-    recounted: (Vec<&'a str>, Vec<&'a [u8]>, Vec<&'a [u8]>),
+    counted: Counted<'a>,
+    recounted: Counted<'a>,
     recorded: Recorded<'a>,
 }
 
@@ -379,6 +390,16 @@ struct Granted<'a> {
     expires: Vec<Option<i64>>,
     notes: Vec<Option<&'a str>>,
     macs: Vec<&'a [u8]>,
+    sealed_by: Vec<i64>,
+}
+
+/// Usage, new or in the place of what is expected.
+#[derive(Default)]
+struct Counted<'a> {
+    ids: Vec<&'a str>,
+    sealed: Vec<&'a [u8]>,
+    sealed_by: Vec<i64>,
+    expected: Vec<&'a [u8]>,
 }
 
 #[derive(Default)]
@@ -389,6 +410,7 @@ struct Recorded<'a> {
     at: Vec<i64>,
     bodies: Vec<&'a [u8]>,
     macs: Vec<&'a [u8]>,
+    sealed_by: Vec<i64>,
 }
 
 impl<'a> Rest<'a> {
@@ -429,6 +451,7 @@ impl<'a> Rest<'a> {
                 self.granted.expires.push(grant.expires);
                 self.granted.notes.push(grant.note.as_deref());
                 self.granted.macs.push(&grant.mac);
+                self.granted.sealed_by.push(grant.sealed_by.into());
             } else {
                 self.withdrawn.0.push(id);
                 self.withdrawn.1.push(user);
@@ -437,13 +460,15 @@ impl<'a> Rest<'a> {
         for (id, usage) in &effect.usage {
             match usage.expected {
                 None => {
-                    self.counted.0.push(id);
-                    self.counted.1.push(usage.sealed);
+                    self.counted.ids.push(id);
+                    self.counted.sealed.push(usage.sealed);
+                    self.counted.sealed_by.push(usage.sealed_by.into());
                 }
                 Some(expected) => {
-                    self.recounted.0.push(id);
-                    self.recounted.1.push(usage.sealed);
-                    self.recounted.2.push(expected);
+                    self.recounted.ids.push(id);
+                    self.recounted.sealed.push(usage.sealed);
+                    self.recounted.sealed_by.push(usage.sealed_by.into());
+                    self.recounted.expected.push(expected);
                 }
             }
         }
@@ -454,6 +479,7 @@ impl<'a> Rest<'a> {
             self.recorded.at.push(super::audit::signed(change.at));
             self.recorded.bodies.push(&change.body);
             self.recorded.macs.push(&change.mac);
+            self.recorded.sealed_by.push(change.sealed_by.into());
         }
     }
 
@@ -474,13 +500,19 @@ impl<'a> Rest<'a> {
                 Value::MaybeInts(&granted.expires),
                 Value::MaybeTexts(&granted.notes),
                 Value::Blobs(&granted.macs),
+                Value::Ints(&granted.sealed_by),
             ],
             vec![Value::Texts(&self.withdrawn.0), Value::Texts(&self.withdrawn.1)],
-            vec![Value::Texts(&self.counted.0), Value::Blobs(&self.counted.1)],
             vec![
-                Value::Texts(&self.recounted.0),
-                Value::Blobs(&self.recounted.1),
-                Value::Blobs(&self.recounted.2),
+                Value::Texts(&self.counted.ids),
+                Value::Blobs(&self.counted.sealed),
+                Value::Ints(&self.counted.sealed_by),
+            ],
+            vec![
+                Value::Texts(&self.recounted.ids),
+                Value::Blobs(&self.recounted.sealed),
+                Value::Ints(&self.recounted.sealed_by),
+                Value::Blobs(&self.recounted.expected),
             ],
             vec![
                 Value::Texts(&recorded.servers),
@@ -489,6 +521,7 @@ impl<'a> Rest<'a> {
                 Value::Ints(&recorded.at),
                 Value::Blobs(&recorded.bodies),
                 Value::Blobs(&recorded.macs),
+                Value::Ints(&recorded.sealed_by),
             ],
         ]
     }
@@ -503,10 +536,10 @@ mod tests {
         let text = statement(0b1100);
         assert!(text.starts_with("WITH replaced AS ("), "{text}");
         assert!(
-            text.contains("?12::boolean[]") && text.contains("unnest(?13::text[], ?14::bigint[])")
+            text.contains("?14::boolean[]") && text.contains("unnest(?15::text[], ?16::bigint[])")
         );
         assert!(text.contains("cardinality(?1::text[]) AND "));
-        assert!(text.contains("count(*) FROM emptied) = cardinality(?13::text[])"));
+        assert!(text.contains("count(*) FROM emptied) = cardinality(?15::text[])"));
         assert!(statement(1).ends_with("ORDER BY c.n"));
         assert!(statement(0b1_0000).ends_with("SELECT 1::bigint"));
     }

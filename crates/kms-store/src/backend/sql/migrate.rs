@@ -191,9 +191,10 @@ async fn mysql_steps(connection: &mut Connection, holder: &str) -> Result<(), St
             // Whoever waits sees that somebody is at work.
             lock(connection, holder).await?;
         }
+        // Before it is the last: one that finds all steps made looks no further.
+        name(connection, dialect).await?;
         connection.change(&done, &[number, Value::Text(text)]).await?;
     }
-    name(connection, dialect).await?;
     Ok(())
 }
 

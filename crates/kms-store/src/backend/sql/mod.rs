@@ -18,7 +18,7 @@ use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::location::{Host, Tls};
 use crate::migrate::Mismatch;
-use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
+use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search, Usage};
 use crate::{Address, Config, Location, OpenError, Remote};
 
 mod audit;
@@ -278,7 +278,7 @@ impl Backend for Server {
         Box::pin(async move { self.granted_to(&user, after.as_deref(), limit).await })
     }
 
-    fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+    fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Usage>> {
         Box::pin(self.usage(id))
     }
 

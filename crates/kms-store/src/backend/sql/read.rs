@@ -15,7 +15,7 @@ use crate::backend::Used;
 use crate::backend::convert;
 use crate::backend::dialect::{Dialect, Sql};
 use crate::backend::statement::Statement;
-use crate::record::{self, ApiToken, Cached, EVERYONE, Grant, KeyringRow};
+use crate::record::{self, ApiToken, Cached, EVERYONE, Grant, KeyringRow, Usage};
 
 /// How long a read of some rows may take.
 pub(super) const READ: Duration = Duration::from_secs(8);
@@ -27,6 +27,8 @@ const AMONG: usize = 100;
 pub(super) const API_TOKEN_EPOCH: &str = "api_token_epoch";
 /// The version of an object that was removed.
 pub(super) const REMOVED: i64 = -1;
+/// The generation of the place of an object that was removed: above all there can be.
+pub(super) const BY_NOTHING: i64 = 1 << 32;
 /// A version that no object has.
 pub(super) const NONE: i64 = -2;
 
@@ -39,11 +41,13 @@ pub(super) mod column {
     pub(crate) const STATE: usize = 4;
     pub(crate) const DUE: usize = 5;
     pub(crate) const MATERIAL_GENERATION: usize = 6;
-    pub(crate) const INDEXED: usize = 7;
-    pub(crate) const OBJECT: usize = 8;
-    pub(crate) const MATERIAL: usize = 9;
+    pub(crate) const SHARD: usize = 7;
+    pub(crate) const SEALED_BY: usize = 8;
+    pub(crate) const INDEXED: usize = 9;
+    pub(crate) const OBJECT: usize = 10;
+    pub(crate) const MATERIAL: usize = 11;
     /// What follows: of a grant, or of a page.
-    pub(crate) const MORE: usize = 10;
+    pub(crate) const MORE: usize = 12;
 }
 
 impl Server {
@@ -234,8 +238,9 @@ impl Server {
         self.all(Statement::GrantedTo, &values, |row| grant(row, 0)).await
     }
 
-    pub(super) async fn usage(&self, id: &str) -> Result<Option<Vec<u8>>, Error> {
-        let read = |row: &Row| row.bytes(0).map(<[u8]>::to_vec);
+    pub(super) async fn usage(&self, id: &str) -> Result<Option<Usage>, Error> {
+        let read =
+            |row: &Row| Ok(Usage { sealed: row.bytes(0)?.to_vec(), sealed_by: number(row, 1)? });
         Ok(self.all(Statement::Usage, &[Value::Text(id)], read).await?.pop())
     }
 
@@ -312,6 +317,8 @@ pub(super) fn object(row: &Row, id: &str) -> Result<Cached, Failure> {
         record: row.bytes(column::OBJECT)?.to_vec(),
         material_generation: number(row, column::MATERIAL_GENERATION)?,
         material,
+        shard: number(row, column::SHARD)?,
+        sealed_by: number(row, column::SEALED_BY)?,
     };
     Ok(Cached::new(row.int(column::SEQ)?, object).with_index(indexed))
 }
@@ -336,6 +343,7 @@ fn grant(row: &Row, first: usize) -> Result<Grant, Failure> {
         expires: row.maybe_int(first + 3)?,
         note: row.maybe_text(first + 4)?.map(str::to_owned),
         mac: row.bytes(first + 5)?.to_vec(),
+        sealed_by: number(row, first + 6)?,
     })
 }
 
@@ -350,6 +358,7 @@ fn api_token(row: &Row) -> Result<ApiToken, Failure> {
         expires: row.maybe_int(6)?,
         revoked: row.maybe_int(7)?,
         mac: row.bytes(8)?.to_vec(),
+        sealed_by: number(row, 9)?,
     })
 }
 

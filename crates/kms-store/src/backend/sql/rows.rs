@@ -12,7 +12,7 @@ use super::driver::Value;
 use super::effect::{After, Effect, Old, Tokens, difference};
 use super::failure::Failure;
 use super::query::Query;
-use super::read::{API_TOKEN_EPOCH, REMOVED};
+use super::read::{API_TOKEN_EPOCH, BY_NOTHING, REMOVED};
 use super::write::{Places, Session, Stop, conflict, exists};
 use crate::audit::{AuditChange, AuditEpoch, AuditHead, AuditWrite};
 use crate::backend::convert::unpack;
@@ -89,7 +89,7 @@ impl Server {
 }
 
 /// The values of an object's columns behind its identifier.
-fn values<'a>(id: &'a str, after: &'a After<'a>) -> [Value<'a>; 10] {
+fn values<'a>(id: &'a str, after: &'a After<'a>) -> [Value<'a>; 12] {
     let After::Put { row, state, indexed } = after else {
         return [
             Value::Text(id),
@@ -99,6 +99,8 @@ fn values<'a>(id: &'a str, after: &'a After<'a>) -> [Value<'a>; 10] {
             Value::Text("Removed"),
             Value::MaybeInt(None),
             Value::Int(0),
+            Value::Int(0),
+            Value::Int(BY_NOTHING),
             Value::Bytes(&[]),
             Value::Bytes(&[]),
             Value::MaybeBytes(None),
@@ -112,6 +114,8 @@ fn values<'a>(id: &'a str, after: &'a After<'a>) -> [Value<'a>; 10] {
         Value::Text(state),
         Value::MaybeInt(row.due),
         Value::Int(row.material_generation.into()),
+        Value::Int(row.shard.into()),
+        Value::Int(row.sealed_by.into()),
         Value::Bytes(indexed),
         Value::Bytes(&row.record),
         Value::MaybeBytes(row.material.as_deref()),
@@ -137,14 +141,16 @@ async fn replace(
     let [name, rest @ ..] = values(id, after);
     let expected = Value::Int(version.cast_signed());
     let changed = if let After::Put { row, .. } = after {
-        let [version, owner, kind, state, due, generation, indexed, record, material] = rest;
+        let [version, owner, kind, state, due, generation, _, sealed_by, indexed, record, material] =
+            rest;
         if old.is_some_and(|old| old.keeps_material(row)) {
-            let values = [name, expected, version, owner, kind, state, due, indexed, record];
+            let values =
+                [name, expected, version, owner, kind, state, due, sealed_by, indexed, record];
             session.run(Statement::UpdateRecord, &values).await?
         } else {
             let values = [
-                name, expected, version, owner, kind, state, due, generation, indexed, record,
-                material,
+                name, expected, version, owner, kind, state, due, generation, sealed_by, indexed,
+                record, material,
             ];
             session.run(Statement::Update, &values).await?
         }
@@ -222,6 +228,7 @@ async fn beside(session: &mut Session<'_>, effect: &Effect<'_>) -> Result<(), St
                     Value::MaybeInt(grant.expires),
                     Value::MaybeText(grant.note.as_deref()),
                     Value::Bytes(&grant.mac),
+                    Value::Int(grant.sealed_by.into()),
                 ];
                 session.run(Statement::PutGrant, &values).await?;
             }
@@ -230,10 +237,11 @@ async fn beside(session: &mut Session<'_>, effect: &Effect<'_>) -> Result<(), St
     }
     for (id, usage) in &effect.usage {
         let (name, sealed) = (Value::Text(id), Value::Bytes(usage.sealed));
+        let by = Value::Int(usage.sealed_by.into());
         let changed = match usage.expected {
-            None => session.run(Statement::AddUsage, &[name, sealed]).await,
+            None => session.run(Statement::AddUsage, &[name, sealed, by]).await,
             Some(expected) => {
-                session.run(Statement::PutUsage, &[name, sealed, Value::Bytes(expected)]).await
+                session.run(Statement::PutUsage, &[name, sealed, by, Value::Bytes(expected)]).await
             }
         };
         match changed {
@@ -242,7 +250,7 @@ async fn beside(session: &mut Session<'_>, effect: &Effect<'_>) -> Result<(), St
             Err(stop) => return Err(stop),
         }
     }
-    for AuditChange { server, epoch, number, at, body, mac } in &effect.changes {
+    for AuditChange { server, epoch, number, at, body, mac, sealed_by } in &effect.changes {
         let values = [
             Value::Text(server),
             Value::Int(signed(*epoch)),
@@ -250,6 +258,7 @@ async fn beside(session: &mut Session<'_>, effect: &Effect<'_>) -> Result<(), St
             Value::Int(signed(*at)),
             Value::Bytes(body),
             Value::Bytes(mac),
+            Value::Int((*sealed_by).into()),
         ];
         session.run(Statement::AddAuditChange, &values).await?;
     }
@@ -282,7 +291,7 @@ async fn put_tokens(session: &mut Session<'_>, tokens: &Tokens<'_>) -> Result<()
     for id in tokens.remove {
         session.run(Statement::RemoveApiToken, &[Value::Text(id)]).await?;
     }
-    for ApiToken { id, name, user, hash, created, expires, revoked, mac } in tokens.put {
+    for ApiToken { id, name, user, hash, created, expires, revoked, mac, sealed_by } in tokens.put {
         let values = [
             Value::Text(id),
             Value::Text(name),
@@ -292,6 +301,7 @@ async fn put_tokens(session: &mut Session<'_>, tokens: &Tokens<'_>) -> Result<()
             Value::MaybeInt(*expires),
             Value::MaybeInt(*revoked),
             Value::Bytes(mac),
+            Value::Int((*sealed_by).into()),
         ];
         let mut put = session.run(Statement::PutApiToken, &values).await;
         if matches!(put, Ok(0)) {
@@ -315,14 +325,17 @@ async fn put_audit(session: &mut Session<'_>, write: &AuditWrite) -> Result<(), 
             let values = [Value::Text(server), epoch, from, to];
             session.run(Statement::RemoveAuditChanges, &values).await.map(drop)
         }
-        AuditWrite::Epoch(AuditEpoch { server, epoch, first, head, sealed }) => {
+        AuditWrite::Epoch(AuditEpoch { server, epoch, first, head, sealed, sealed_by }) => {
+            let by = Value::Int((*sealed_by).into());
             let [epoch, first, head] = [epoch, first, head].map(|it| Value::Int(signed(*it)));
-            let values = [Value::Text(server), epoch, first, head, Value::Bytes(sealed)];
+            let values = [Value::Text(server), epoch, first, head, Value::Bytes(sealed), by];
             session.run(Statement::AddAuditEpoch, &values).await.map(drop)
         }
-        AuditWrite::Head(AuditHead { server, epoch, seq, chain, mac }) => {
+        AuditWrite::Head(AuditHead { server, epoch, seq, chain, mac, sealed_by }) => {
+            let by = Value::Int((*sealed_by).into());
             let [epoch, seq] = [epoch, seq].map(|it| Value::Int(signed(*it)));
-            let values = [Value::Text(server), epoch, seq, Value::Bytes(chain), Value::Bytes(mac)];
+            let values =
+                [Value::Text(server), epoch, seq, Value::Bytes(chain), Value::Bytes(mac), by];
             session.run(Statement::PutAuditHead, &values).await.map(drop)
         }
         AuditWrite::Lines { server, lines } => {

@@ -34,8 +34,8 @@ const SCAN: Duration = Duration::from_mins(1);
 /// left out, and a further column says so.
 macro_rules! page_columns {
     () => {
-        "o.version, o.owner, o.object_type, o.state, o.due, o.material_generation, o.indexed, \
-         o.object, CASE WHEN length(o.material) > 65536 THEN NULL ELSE o.material END, \
+        "o.version, o.owner, o.object_type, o.state, o.due, o.material_generation, o.shard, \
+         o.sealed_by, o.indexed, o.object, CASE WHEN length(o.material) > 65536 THEN NULL ELSE o.material END, \
          CASE WHEN length(o.material) > 65536 THEN o.seq END, o.id"
     };
 }

@@ -59,6 +59,8 @@ async fn fill(server: &Server, count: u32) {
             record: vec![1; 300],
             material_generation: 1,
             material: Some(vec![2; 60]),
+            shard: 0,
+            sealed_by: 1,
         };
         let entry = |kind, value: u32| IndexEntry { kind, value: value.to_be_bytes().to_vec() };
         let index = vec![
@@ -77,6 +79,7 @@ async fn fill(server: &Server, count: u32) {
             expires: None,
             note: None,
             mac: vec![3; 32],
+            sealed_by: 1,
         })
     };
     for first in (0..count).step_by(500) {

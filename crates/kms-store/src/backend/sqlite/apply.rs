@@ -116,7 +116,7 @@ impl<'a> Expected<'a> {
                     return Err(conflict(id));
                 }
             }
-            Write::PutUsage { id, sealed, expected } => {
+            Write::PutUsage { id, sealed, expected, .. } => {
                 if !matches!(self.seen(id)?, Seen::Version(_))
                     || !self.usage_is(id, expected.as_deref())?
                 {
@@ -221,12 +221,13 @@ pub(super) fn apply(
             Write::ApiTokens { put, remove, epoch } => {
                 put_api_tokens(connection, put, remove, epoch.1).map_err(error)?;
             }
-            Write::PutUsage { id, sealed, .. } => connection
+            Write::PutUsage { id, sealed, sealed_by, .. } => connection
                 .prepare_cached(
-                    "INSERT INTO usage (id, sealed) VALUES (?1, ?2) \
-                     ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed",
+                    "INSERT INTO usage (id, sealed, sealed_by) VALUES (?1, ?2, ?3) \
+                     ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed, \
+                     sealed_by = excluded.sealed_by",
                 )
-                .and_then(|mut statement| statement.execute(params![id, sealed]))
+                .and_then(|mut statement| statement.execute(params![id, sealed, sealed_by]))
                 .map(drop)
                 .map_err(error)?,
         }
@@ -255,8 +256,8 @@ fn insert(
     index: &[IndexEntry],
 ) -> rusqlite::Result<()> {
     const SQL: &str = "INSERT INTO objects (seq, id, version, owner, object_type, state, due, \
-         material_generation, indexed, object, material) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+         material_generation, indexed, object, material, shard, sealed_by) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     let packed = packed(index);
     connection.prepare_cached(SQL)?.execute(params![
         seq,
@@ -270,6 +271,8 @@ fn insert(
         packed,
         row.record,
         row.material,
+        row.shard,
+        row.sealed_by,
     ])?;
     add_entries(connection, seq, convert::unpack(&packed))
 }
@@ -304,10 +307,10 @@ fn remove_entries<'a>(
 fn update(connection: &Connection, row: &Row, index: &[IndexEntry]) -> rusqlite::Result<i64> {
     // The first leaves the indexed columns alone, so that their indexes are not written again.
     const SEALED: &str = "UPDATE objects SET version = ?2, material_generation = ?3, object = ?4, \
-         material = ?5 WHERE seq = ?1";
+         material = ?5, sealed_by = ?6 WHERE seq = ?1";
     const WHOLE: &str = "UPDATE objects SET version = ?2, material_generation = ?3, object = ?4, \
-         material = ?5, owner = ?6, object_type = ?7, state = ?8, due = ?9, indexed = ?10 \
-         WHERE seq = ?1";
+         material = ?5, sealed_by = ?6, owner = ?7, object_type = ?8, state = ?9, due = ?10, \
+         indexed = ?11 WHERE seq = ?1";
     let packed = packed(index);
     let (seq, before, same): (i64, Vec<u8>, bool) = connection
         .prepare_cached(
@@ -324,7 +327,8 @@ fn update(connection: &Connection, row: &Row, index: &[IndexEntry]) -> rusqlite:
             version,
             generation,
             row.record,
-            row.material
+            row.material,
+            row.sealed_by
         ])?;
         return Ok(seq);
     }
@@ -334,6 +338,7 @@ fn update(connection: &Connection, row: &Row, index: &[IndexEntry]) -> rusqlite:
         generation,
         row.record,
         row.material,
+        row.sealed_by,
         row.owner,
         row.object_type.0,
         state(row),
@@ -367,14 +372,14 @@ fn put_grant(connection: &Connection, grant: &Grant) -> rusqlite::Result<()> {
     const SQL: &str = concat!(
         "INSERT INTO read_access (",
         convert::grant_columns!(),
-        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id, userid) DO UPDATE SET \
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id, userid) DO UPDATE SET \
          permissions = excluded.permissions, expires = excluded.expires, note = excluded.note, \
-         mac = excluded.mac"
+         mac = excluded.mac, sealed_by = excluded.sealed_by"
     );
-    let Grant { id, user, permissions, expires, note, mac } = grant;
+    let Grant { id, user, permissions, expires, note, mac, sealed_by } = grant;
     connection
         .prepare_cached(SQL)?
-        .execute(params![id, user, permissions, expires, note, mac])
+        .execute(params![id, user, permissions, expires, note, mac, sealed_by])
         .map(drop)
 }
 
@@ -387,14 +392,15 @@ fn put_api_tokens(
     const PUT: &str = concat!(
         "INSERT OR REPLACE INTO api_tokens (",
         api_token_columns!(),
-        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
     );
     for id in remove {
         connection.prepare_cached("DELETE FROM api_tokens WHERE id = ?1")?.execute([id])?;
     }
     let mut statement = connection.prepare_cached(PUT)?;
-    for ApiToken { id, name, user, hash, created, expires, revoked, mac } in put {
-        statement.execute(params![id, name, user, hash, created, expires, revoked, mac])?;
+    for ApiToken { id, name, user, hash, created, expires, revoked, mac, sealed_by } in put {
+        let values = params![id, name, user, hash, created, expires, revoked, mac, sealed_by];
+        statement.execute(values)?;
     }
     connection
         .prepare_cached(

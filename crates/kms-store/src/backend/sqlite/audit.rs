@@ -26,26 +26,27 @@ pub(super) fn write(connection: &Connection, write: &AuditWrite) -> Result<(), E
             .map_err(error)
     };
     match write {
-        AuditWrite::Change(AuditChange { server, epoch, number, at, body, mac }) => run(
-            "INSERT INTO audit_changes (server, epoch, number, at, body, mac) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![server, signed(*epoch), signed(*number), signed(*at), body, mac],
+        AuditWrite::Change(AuditChange { server, epoch, number, at, body, mac, sealed_by }) => run(
+            "INSERT INTO audit_changes (server, epoch, number, at, body, mac, sealed_by) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![server, signed(*epoch), signed(*number), signed(*at), body, mac, sealed_by],
         ),
         AuditWrite::Copied { server, epoch, from, to } => run(
             "DELETE FROM audit_changes \
              WHERE server = ?1 AND epoch = ?2 AND number BETWEEN ?3 AND ?4",
             params![server, signed(*epoch), signed(*from), signed(*to)],
         ),
-        AuditWrite::Epoch(AuditEpoch { server, epoch, first, head, sealed }) => run(
-            "INSERT INTO audit_epochs (server, epoch, first, head, sealed) \
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![server, signed(*epoch), signed(*first), signed(*head), sealed],
+        AuditWrite::Epoch(AuditEpoch { server, epoch, first, head, sealed, sealed_by }) => run(
+            "INSERT INTO audit_epochs (server, epoch, first, head, sealed, sealed_by) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![server, signed(*epoch), signed(*first), signed(*head), sealed, sealed_by],
         ),
-        AuditWrite::Head(AuditHead { server, epoch, seq, chain, mac }) => run(
-            "INSERT INTO audit_heads (server, epoch, seq, chain, mac) VALUES (?1, ?2, ?3, ?4, ?5) \
+        AuditWrite::Head(AuditHead { server, epoch, seq, chain, mac, sealed_by }) => run(
+            "INSERT INTO audit_heads (server, epoch, seq, chain, mac, sealed_by) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
              ON CONFLICT (server) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq, \
-             chain = excluded.chain, mac = excluded.mac",
-            params![server, signed(*epoch), signed(*seq), chain, mac],
+             chain = excluded.chain, mac = excluded.mac, sealed_by = excluded.sealed_by",
+            params![server, signed(*epoch), signed(*seq), chain, mac, sealed_by],
         ),
         AuditWrite::Lines { server, lines } => lines.iter().try_for_each(|(seq, line)| {
             run(
@@ -64,7 +65,7 @@ pub(super) fn changes(
     (from, to): ((u64, u64), (u64, u64)),
     limit: usize,
 ) -> Result<Vec<AuditChange>, Error> {
-    const SQL: &str = "SELECT epoch, number, at, body, mac FROM audit_changes WHERE server = ?1 \
+    const SQL: &str = "SELECT epoch, number, at, body, mac, sealed_by FROM audit_changes WHERE server = ?1 \
          AND (epoch, number) >= (?2, ?3) AND (epoch, number) <= (?4, ?5) \
          ORDER BY epoch, number LIMIT ?6";
     let mut statement = connection.prepare_cached(SQL).map_err(error)?;
@@ -84,13 +85,14 @@ pub(super) fn changes(
             at: number(row, 2)?,
             body: convert::get(row, 3)?,
             mac: convert::get(row, 4)?,
+            sealed_by: convert::get(row, 5)?,
         })
     })
 }
 
 pub(super) fn epochs(connection: &Connection, server: &str) -> Result<Vec<AuditEpoch>, Error> {
-    const SQL: &str =
-        "SELECT epoch, first, head, sealed FROM audit_epochs WHERE server = ?1 ORDER BY epoch";
+    const SQL: &str = "SELECT epoch, first, head, sealed, sealed_by FROM audit_epochs WHERE server = ?1 \
+         ORDER BY epoch";
     let mut statement = connection.prepare(SQL).map_err(error)?;
     convert::collect(&mut statement, [server], |row| {
         Ok(AuditEpoch {
@@ -99,12 +101,13 @@ pub(super) fn epochs(connection: &Connection, server: &str) -> Result<Vec<AuditE
             first: number(row, 1)?,
             head: number(row, 2)?,
             sealed: convert::get(row, 3)?,
+            sealed_by: convert::get(row, 4)?,
         })
     })
 }
 
 pub(super) fn head(connection: &Connection, server: &str) -> Result<Option<AuditHead>, Error> {
-    const SQL: &str = "SELECT epoch, seq, chain, mac FROM audit_heads WHERE server = ?1";
+    const SQL: &str = "SELECT epoch, seq, chain, mac, sealed_by FROM audit_heads WHERE server = ?1";
     let mut statement = connection.prepare(SQL).map_err(error)?;
     let mut rows = statement.query([server]).map_err(error)?;
     let Some(row) = rows.next().map_err(error)? else { return Ok(None) };
@@ -114,6 +117,7 @@ pub(super) fn head(connection: &Connection, server: &str) -> Result<Option<Audit
         seq: number(row, 1)?,
         chain: convert::get(row, 2)?,
         mac: convert::get(row, 3)?,
+        sealed_by: convert::get(row, 4)?,
     }))
 }
 

@@ -15,7 +15,7 @@ use crate::record::{ApiToken, Grant, Row};
 macro_rules! columns {
     () => {
         "o.seq, o.id, o.version, o.owner, o.object_type, o.state, o.due, o.material_generation, \
-         o.indexed, o.object, o.material"
+         o.shard, o.sealed_by, o.indexed, o.object, o.material"
     };
 }
 pub(super) use columns;
@@ -25,7 +25,7 @@ pub(super) use columns;
 macro_rules! page_columns {
     () => {
         "o.seq, o.id, o.version, o.owner, o.object_type, o.state, o.due, o.material_generation, \
-         o.indexed, o.object, \
+         o.shard, o.sealed_by, o.indexed, o.object, \
          CASE WHEN length(o.material) > 65536 THEN NULL ELSE o.material END, \
          ifnull(length(o.material) > 65536, 0)"
     };
@@ -42,11 +42,13 @@ pub(super) mod column {
     pub(crate) const STATE: usize = 5;
     pub(crate) const DUE: usize = 6;
     pub(crate) const MATERIAL_GENERATION: usize = 7;
-    pub(crate) const INDEXED: usize = 8;
-    pub(crate) const OBJECT: usize = 9;
-    pub(crate) const MATERIAL: usize = 10;
+    pub(crate) const SHARD: usize = 8;
+    pub(crate) const SEALED_BY: usize = 9;
+    pub(crate) const INDEXED: usize = 10;
+    pub(crate) const OBJECT: usize = 11;
+    pub(crate) const MATERIAL: usize = 12;
     /// Of a page alone.
-    pub(crate) const LEFT_OUT: usize = 11;
+    pub(crate) const LEFT_OUT: usize = 13;
 }
 
 /// Whether there was no room: in the database, or for the shared index of its log.
@@ -115,13 +117,15 @@ pub(super) fn row(from: &rusqlite::Row<'_>) -> Result<Row, Error> {
         record: get(from, column::OBJECT)?,
         material_generation: get(from, column::MATERIAL_GENERATION)?,
         material: get(from, column::MATERIAL)?,
+        shard: get(from, column::SHARD)?,
+        sealed_by: get(from, column::SEALED_BY)?,
     })
 }
 
 /// The columns of `read_access`, in the order that [`grant`] reads.
 macro_rules! grant_columns {
     () => {
-        "id, userid, permissions, expires, note, mac"
+        "id, userid, permissions, expires, note, mac, sealed_by"
     };
 }
 pub(super) use grant_columns;
@@ -134,13 +138,14 @@ pub(super) fn grant(from: &rusqlite::Row<'_>) -> Result<Grant, Error> {
         expires: get(from, 3)?,
         note: get(from, 4)?,
         mac: get(from, 5)?,
+        sealed_by: get(from, 6)?,
     })
 }
 
 /// The columns of `api_tokens`, in the order that [`api_token`] reads.
 macro_rules! api_token_columns {
     () => {
-        "id, name, userid, hash, created, expires, revoked, mac"
+        "id, name, userid, hash, created, expires, revoked, mac, sealed_by"
     };
 }
 pub(super) use api_token_columns;
@@ -155,5 +160,6 @@ pub(super) fn api_token(from: &rusqlite::Row<'_>) -> Result<ApiToken, Error> {
         expires: get(from, 5)?,
         revoked: get(from, 6)?,
         mac: get(from, 7)?,
+        sealed_by: get(from, 8)?,
     })
 }

@@ -16,7 +16,7 @@ use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::migrate::{self, Kind, Migration, Mismatch};
-use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search};
+use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search, Usage};
 use crate::{Config, Error, Location, OpenError};
 
 mod apply;
@@ -243,7 +243,7 @@ impl Backend for Sqlite {
         }))
     }
 
-    fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+    fn usage<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Usage>> {
         self.read(move |connection| read::usage(connection, id))
     }
 

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use super::convert::{self, api_token_columns, columns, error};
 use crate::Error;
 use crate::cache::Cache;
-use crate::record::{ApiToken, Cached, Grant, KeyringRow};
+use crate::record::{ApiToken, Cached, Grant, KeyringRow, Usage};
 
 /// How many connections wait for the next reader; more are opened when needed, and closed after.
 const IDLE: usize = 4;
@@ -132,10 +132,11 @@ pub(super) fn granted_to(
     convert::collect(&mut statement, (user, after.unwrap_or_default(), limit), convert::grant)
 }
 
-pub(super) fn usage(connection: &Connection, id: &str) -> Result<Option<Vec<u8>>, Error> {
-    let mut statement =
-        connection.prepare_cached("SELECT sealed FROM usage WHERE id = ?1").map_err(error)?;
-    statement.query_row([id], |row| row.get(0)).optional().map_err(error)
+pub(super) fn usage(connection: &Connection, id: &str) -> Result<Option<Usage>, Error> {
+    const SQL: &str = "SELECT sealed, sealed_by FROM usage WHERE id = ?1";
+    let mut statement = connection.prepare_cached(SQL).map_err(error)?;
+    let read = |row: &rusqlite::Row<'_>| Ok(Usage { sealed: row.get(0)?, sealed_by: row.get(1)? });
+    statement.query_row([id], read).optional().map_err(error)
 }
 
 pub(super) fn api_token(

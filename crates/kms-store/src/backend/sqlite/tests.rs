@@ -44,6 +44,8 @@ impl Database {
             record: vec![1; size],
             material_generation: 0,
             material: None,
+            shard: 0,
+            sealed_by: 1,
         };
         let writes = vec![Write::Put { row, index: Vec::new(), expected: None }];
         let commit = Commit::new(Vec::new(), writes, Arc::clone(&self.cache))?;
