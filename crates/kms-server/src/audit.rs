@@ -1,14 +1,15 @@
 //! Options become the place of the audit log, and a server among several gets its name there. Writes
 //! no record.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use kms_config::exit::Exit;
 use kms_config::value::{AuditLog, AuditSync};
 use kms_config::{Build, Config};
 use kms_core::{AuditError, AuditKept, AuditOptions, AuditPlace};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::compose::StartError;
 
@@ -65,9 +66,7 @@ impl Name {
                 let text = format!("{}: {cause}; it names this server's audit log", path.display());
                 StartError::new(Exit::Configuration, text)
             };
-            let mut options = OpenOptions::new();
-            options.read(true).append(true).create(true).mode(0o600);
-            let mut file = options.open(&path).map_err(|cause| wrong(&cause))?;
+            let mut file = open_name(&path, OFlags::CREATE).map_err(|cause| wrong(&cause))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => continue,
@@ -83,6 +82,18 @@ impl Name {
 
 fn name_file(config: &Config, number: u32) -> std::path::PathBuf {
     config.root_dir.join(format!("kms-server-{number}.name"))
+}
+
+/// Opens the file of a name. Who could put another there could have two servers write one log, and so
+/// neither be believed: what is a link, another's, or open to others is refused.
+fn open_name(path: &Path, more: OFlags) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = flags | OFlags::NONBLOCK | more;
+    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
+    let stat = rustix::fs::fstat(&file)?;
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let is_ours = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o022 == 0;
+    if is_file && is_ours { Ok(file) } else { Err(io::Error::other("it is not this user's alone")) }
 }
 
 /// The name in a file; one that is new is made here.
@@ -111,7 +122,7 @@ pub(crate) fn places(config: &Config) -> Result<Vec<AuditPlace>, StartError> {
     }
     let mut places = Vec::new();
     for path in (0..SERVERS_MAX).map(|number| name_file(config, number)) {
-        let name = match File::open(&path) {
+        let name = match open_name(&path, OFlags::empty()) {
             Ok(mut file) => read_name(&mut file),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => break,
             Err(cause) => Err(cause),
@@ -161,7 +172,32 @@ pub(crate) fn error(error: &AuditError) -> StartError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
     use super::*;
+
+    #[test]
+    fn the_file_of_a_name_is_this_user_s_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let name = read_name(&mut open_name(&path("own"), OFlags::CREATE).unwrap()).unwrap();
+        let mode = std::fs::metadata(path("own")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let again = open_name(&path("own"), OFlags::empty()).unwrap();
+        assert_eq!(read_name(&mut { again }).unwrap(), name);
+        symlink(path("own"), path("link")).unwrap();
+        std::fs::create_dir(path("directory")).unwrap();
+        for name in ["link", "directory", "none"] {
+            assert!(open_name(&path(name), OFlags::empty()).is_err(), "{name}");
+        }
+        for (mode, is_taken) in [(0o644, true), (0o620, false), (0o602, false)] {
+            std::fs::set_permissions(path("own"), PermissionsExt::from_mode(mode)).unwrap();
+            assert_eq!(open_name(&path("own"), OFlags::CREATE).is_ok(), is_taken, "{mode:o}");
+        }
+        std::fs::write(path("other"), "no name of 16 digits").unwrap();
+        let other = open_name(&path("other"), OFlags::empty()).unwrap();
+        assert!(read_name(&mut { other }).is_err());
+    }
 
     #[test]
     fn only_the_dev_build_runs_without() {
