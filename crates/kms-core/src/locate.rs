@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kmip::attribute::{Attribute, Attributes};
 use kmip::enumerations::{LinkType, ResultReason, State, StorageStatusMask};
 use kmip::stored::StoredRecord;
-use kms_store::{Cached, Condition, Search};
+use kms_store::{Cached, Search};
 
 use crate::access::{self, Row};
 use crate::attribute_rules::{OWN_VENDOR, OWNER_ATTRIBUTE, STORED_IN};
@@ -54,14 +54,9 @@ impl Filter {
     }
 
     fn search(&self, user: &str, now: i64) -> Search {
-        let mut entries = Vec::new();
-        for attribute in &self.attributes {
-            index::of(attribute, &mut entries);
-        }
-        let index = entries.into_iter().map(|it| Condition::equal(it.kind, it.value)).collect();
         Search {
             visible_to: Some(user.to_owned()),
-            index,
+            index: index::conditions(&self.attributes),
             states: self.attributes.state().map(|state| (vec![state], now)),
             object_type: self.attributes.object_type(),
             limit: FIRST_PAGE,
@@ -155,22 +150,7 @@ fn is_default(attributes: &Attributes, wanted: &Attribute) -> bool {
 }
 
 fn date_of(attribute: &Attribute) -> Option<i64> {
-    use Attribute as A;
-    match attribute {
-        A::ActivationDate(date)
-        | A::ArchiveDate(date)
-        | A::CompromiseDate(date)
-        | A::CompromiseOccurrenceDate(date)
-        | A::DeactivationDate(date)
-        | A::DestroyDate(date)
-        | A::InitialDate(date)
-        | A::LastChangeDate(date)
-        | A::OriginalCreationDate(date)
-        | A::ProcessStartDate(date)
-        | A::ProtectStopDate(date)
-        | A::RotateDate(date) => Some(date.0),
-        _ => None,
-    }
+    index::date(attribute).map(|(_, date)| date)
 }
 
 /// A page of candidates, and what was granted to the caller on those of others.

@@ -378,7 +378,7 @@ pub(crate) fn sealed_row(
         shard,
         sealed_by: keys.generation(),
     };
-    Ok((row, index::entries(record)))
+    Ok((row, index::entries(&record.attributes)))
 }
 
 /// The core's error for one of the store's.

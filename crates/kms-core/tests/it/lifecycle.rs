@@ -270,3 +270,26 @@ proptest! {
         });
     }
 }
+
+/// One date finds what has exactly it, two find what lies between.
+#[tokio::test]
+async fn objects_are_found_by_their_dates() {
+    let world = World::new().await;
+    for (id, days) in [("a", 0), ("b", 1), ("c", 2)] {
+        world.clock.set(START + days * 86_400);
+        world.aes("ann", id, false).await;
+    }
+    let found = async |dates: &[i64]| {
+        let dates = dates.iter().map(|days| DateTime(START + days * 86_400));
+        let attributes = Attributes(dates.map(Attribute::InitialDate).collect());
+        let request = LocateRequest { attributes, ..LocateRequest::default() };
+        match world.ask("ann", Request::Locate(request)).await.unwrap() {
+            Response::Locate(it) => it.unique_identifiers,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(found(&[1]).await, ["b"]);
+    assert_eq!(found(&[2, 1]).await, ["b", "c"]);
+    assert_eq!(found(&[-1, 0]).await, ["a"]);
+    assert_eq!(found(&[3]).await, [""; 0]);
+}

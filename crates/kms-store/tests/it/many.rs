@@ -335,3 +335,25 @@ async fn newer_and_other_schemas_are_refused() {
         assert!(other.contains("step 1") && other.contains("backup"), "{other}");
     }
 }
+
+/// As Galera wants it, which tells rows apart by their keys.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_table_has_a_primary_key() {
+    for kind in KINDS {
+        let database = database(kind);
+        drop(open(kind, &database.url(), Remote::default()).await);
+        let schema = if kind == Kind::Postgres { "'public'" } else { "database()" };
+        let tables = format!(
+            "FROM information_schema.tables t \
+             WHERE t.table_schema = {schema} AND t.table_type = 'BASE TABLE'"
+        );
+        let without = format!(
+            "SELECT t.table_name {tables} AND NOT EXISTS (SELECT 1 \
+             FROM information_schema.table_constraints k WHERE k.table_schema = t.table_schema \
+             AND k.table_name = t.table_name AND k.constraint_type = 'PRIMARY KEY')"
+        );
+        let count = database.sql(&format!("SELECT count(*) {tables}"));
+        assert!(count.trim().parse::<u32>().unwrap() > 8, "{kind:?}: {count} tables");
+        assert_eq!(database.sql(&without).trim(), "", "{kind:?}");
+    }
+}

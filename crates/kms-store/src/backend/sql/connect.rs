@@ -552,7 +552,7 @@ async fn weakness_of_mysql(
 ) -> Result<Vec<&'static str>, Failure> {
     const SQL: &str = "SHOW GLOBAL VARIABLES WHERE variable_name IN \
          ('innodb_flush_log_at_trx_commit', 'wsrep_on', 'log_bin', 'sync_binlog', \
-          'rpl_semi_sync_master_enabled')";
+          'rpl_semi_sync_master_enabled', 'rpl_semi_sync_source_enabled')";
     let mut values = std::collections::HashMap::new();
     for row in connection.rows(&Dialect::MySql.spell(SQL), &[]).await? {
         values.insert(row.text(0)?.to_ascii_lowercase(), row.text(1)?.to_ascii_lowercase());
@@ -566,7 +566,10 @@ async fn weakness_of_mysql(
             "innodb_flush_log_at_trx_commit is not 1: a crash may take back the last answers",
         );
     }
-    if !clustered && address.hosts.len() > 1 && !is("rpl_semi_sync_master_enabled", "on") {
+    // The second is MySQL's name for it since 8.0.26.
+    let waits =
+        is("rpl_semi_sync_master_enabled", "on") || is("rpl_semi_sync_source_enabled", "on");
+    if !clustered && address.hosts.len() > 1 && !waits {
         weak.push(
             "it is replicated without Galera and without semi-synchronous replication: a failover \
              may take back the last answers",

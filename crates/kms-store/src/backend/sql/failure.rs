@@ -112,7 +112,8 @@ fn mysql(error: &MySqlDatabaseError) -> Failure {
     let text = || format!("{} ({})", error.message(), error.number());
     match error.number() {
         // Lock wait timeout, deadlock (Galera: refused by another node), record changed since.
-        1205 | 1213 | 1020 => Failure::Again(text()),
+        // 3101: a group of MySQL's own did not agree to the commit.
+        1205 | 1213 | 1020 | 3101 => Failure::Again(text()),
         // The key's name is all that is wanted; the message also has its value.
         1062 => Failure::Duplicate(duplicate_key(error.message()).to_owned()),
         1290 | 1792 | 1836 | 1223 => Failure::ReadOnly(text()),
@@ -122,10 +123,10 @@ fn mysql(error: &MySqlDatabaseError) -> Failure {
         1049 | 1146 => Failure::Absent(text()),
         1050 | 1060 | 1061 | 1007 => Failure::Present(text()),
         1040 | 1203 | 1226 => Failure::Busy(text()),
-        // A node of a cluster that is not part of it now.
-        1047 => Failure::Ended(text()),
+        // A node of a cluster that is not part of it now; a session that was idle for too long.
+        1047 | 4031 => Failure::Ended(text()),
         // Shutdown, killed: perhaps in the middle of a commit.
-        1053 | 1077 | 1079 | 1317 | 1927 | 2006 | 2013 => Failure::Lost(text()),
+        1053 | 1077 | 1079 | 1317 | 1927 | 2006 | 2013 | 3169 => Failure::Lost(text()),
         1194 | 1195 | 1712 => Failure::Corrupt(text()),
         _ => Failure::Other(text()),
     }

@@ -15,18 +15,35 @@ use crate::backend::statement::Statement;
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::record::{Condition, IndexEntry, Row, Search, Write};
-use crate::{Address, Product, Remote};
+use crate::{Address, Identity, Password, Product, Remote, Roots};
 
 const NAME: u32 = 0x42_0053;
 const DATE: u32 = 0x42_0005;
+const LINK: u32 = 0x42_004A;
+const TAG: u32 = 0x42_0008;
 
 async fn server(kind: Kind) -> (Server, Database) {
     let database = database(kind);
     let product = if kind == Kind::Postgres { Product::Postgres } else { Product::MySql };
     let address = Address::parse(product, &database.url()).unwrap();
     let cache = Arc::new(Cache::shared(1 << 20, std::time::Duration::ZERO));
-    let server = Server::open(&address, &Remote::default(), false, cache).await.unwrap();
+    let server = Server::open(&address, &remote(&database), false, cache).await.unwrap();
     (server, database)
+}
+
+fn remote(database: &Database) -> Remote {
+    if database.kind() != Kind::EdgelessDb {
+        return Remote::default();
+    }
+    let files = database.client_files();
+    let read = |path| std::fs::read(path).unwrap();
+    let own = [read(&files.certificate), read(&files.key)].concat();
+    Remote {
+        roots: Roots::Only(read(&files.root)),
+        demands_tls: true,
+        identity: Some(Identity::new(own, Password::new(String::new()))),
+        ..Remote::default()
+    }
 }
 
 /// Objects of a few owners, types and states, with names and dates of their own.
@@ -46,7 +63,12 @@ async fn fill(server: &Server, count: u32) {
             sealed_by: 1,
         };
         let entry = |kind, value: u32| IndexEntry { kind, value: value.to_be_bytes().to_vec() };
-        let index = vec![entry(NAME, number), entry(DATE, number / 10)];
+        let index = vec![
+            entry(DATE, number / 10),
+            entry(TAG, number % 50),
+            entry(LINK, number / 2),
+            entry(NAME, number),
+        ];
         Write::Put { row, index, expected: None }
     };
     let grant = |number: u32| {
@@ -122,13 +144,17 @@ async fn check(server: &Server, what: &str, sql: &Sql, values: &[Value<'_>]) {
 }
 
 fn searches() -> Vec<Search> {
-    let name = Condition::equal(NAME, 17_u32.to_be_bytes().to_vec());
+    let equal = |kind| Condition::equal(kind, 17_u32.to_be_bytes().to_vec());
+    let name = equal(NAME);
     let range = Condition { kind: DATE, low: vec![0, 0, 0, 1], high: vec![0, 0, 0, 3] };
     let all = Search { limit: 10, ..Search::default() };
     vec![
         Search { index: vec![name.clone()], visible_to: Some("u".into()), ..all.clone() },
         Search { index: vec![name.clone(), name, range.clone()], ..all.clone() },
         Search { index: vec![range], ..all.clone() },
+        Search { index: vec![equal(TAG), equal(LINK)], ..all.clone() },
+        Search { index: vec![equal(TAG)], visible_to: Some("u".into()), ..all.clone() },
+        Search { index: vec![equal(LINK)], visible_to: Some("user 1".into()), ..all.clone() },
         Search { states: Some((vec![State::Active, State::PreActive], 5)), ..all.clone() },
         Search { object_type: Some(ObjectType::SymmetricKey), ..all.clone() },
         Search { owner: Some("owner 1".into()), ..all.clone() },
@@ -179,6 +205,12 @@ async fn postgres_finds_by_indexes() {
 async fn mariadb_finds_by_indexes() {
     finds_by_indexes(Kind::MariaDb, 5000, true).await;
     finds_by_indexes(Kind::MariaDb, 500, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edgelessdb_finds_by_indexes() {
+    finds_by_indexes(Kind::EdgelessDb, 5000, true).await;
+    finds_by_indexes(Kind::EdgelessDb, 500, false).await;
 }
 
 /// Values that fit the places of a statement: an index of names is of no use to a number.
