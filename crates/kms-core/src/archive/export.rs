@@ -114,7 +114,7 @@ impl<W: Write> Out<W> {
             None if record.material_tag.is_some() => return Err(unsound(no_material())),
             None => None,
         };
-        let counters = usage.as_ref().map(|usage| vault.open_usage(&row.id, &usage.sealed));
+        let counters = usage.as_ref().map(|usage| vault.open_usage(&row.id, usage));
         let counters = counters.transpose().map_err(unsound)?;
         let false_grant =
             grants.iter().find(|it| !vault.is_valid(it, grant::epoch(&record, &it.user)));
