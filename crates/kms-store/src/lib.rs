@@ -45,7 +45,8 @@ pub struct Config {
     /// The most bytes of rows kept in memory.
     pub cache_bytes: usize,
     /// Whether it is opened beside a server that may be running: nothing is made, claimed or brought
-    /// up to date, and only [`Write::ApiTokens`] and records for the audit log can be written.
+    /// up to date, and only [`Write::ApiTokens`], records for the audit log and the keyring can be
+    /// written.
     pub beside: bool,
 }
 

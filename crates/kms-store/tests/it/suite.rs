@@ -11,7 +11,8 @@ use kms_store::{
 use tokio::sync::Barrier;
 
 use crate::api_tokens::{
-    api_tokens_are_changed_one_after_the_other, beside_a_server_only_api_tokens_are_changed,
+    api_tokens_are_changed_one_after_the_other,
+    beside_a_server_only_api_tokens_and_the_keyring_are_changed,
 };
 use crate::audit::{
     a_record_is_kept_with_its_change_and_heard_of, a_record_of_unknown_fate_is_heard_of,
@@ -58,7 +59,7 @@ macro_rules! store_suite {
             a_record_of_unknown_fate_is_heard_of
             epochs_and_the_head_of_a_log_are_kept
             api_tokens_are_changed_one_after_the_other
-            beside_a_server_only_api_tokens_are_changed
+            beside_a_server_only_api_tokens_and_the_keyring_are_changed
             lines_of_a_log_are_kept
         }
     };
