@@ -18,6 +18,7 @@ mod provider;
 mod rotation;
 mod routes;
 mod sharing;
+mod together;
 mod tokens;
 
 use kms_testkit::http::Connection;
