@@ -150,6 +150,12 @@ fn count(all: &[u8], key: &[u8]) -> usize {
         let whole = (shifted.len() / 3) * 4;
         forms.push(text.as_bytes()[if shift == 0 { 0 } else { 4 }..whole].to_vec());
     }
+    // A dump writes columns of bytes in hexadecimal digits, and texts may be in one.
+    let texts: Vec<_> = forms.iter().skip(1).cloned().collect();
+    forms.extend(texts.iter().map(|text| hex::encode(text).into()));
+    forms.extend(texts.iter().map(|text| hex::encode_upper(text).into()));
+    forms.sort_unstable();
+    forms.dedup();
     forms.iter().map(|form| all.windows(form.len()).filter(|it| it == form).count()).sum()
 }
 
