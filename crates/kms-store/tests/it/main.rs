@@ -17,6 +17,7 @@ mod api_tokens;
 mod audit;
 mod files;
 mod hostile;
+mod keyring;
 mod many;
 mod remote;
 mod start;
