@@ -91,8 +91,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "soak",
-        arguments: "crash [--times N]",
-        purpose: "kill the server under write load (default: 50 times); nothing answered is lost",
+        arguments: "crash|faults|galera [--rounds N] [--only WORD]",
+        purpose: "let things go wrong under write load, again and again; writes bench/results",
         run: soak::task,
     },
     Task {

@@ -304,9 +304,7 @@ impl Service {
             return Decided::unrecorded(closed);
         }
         let operation = request.operation();
-        // What is large is not copied to be tried again: it hardly ever meets another request, and
-        // its caller can send it again.
-        let once = !operation::writes(&request) || operation::is_large(&request);
+        let once = !operation::writes(&request) || operation::is_tried_once(&request);
         let mut tries = if once { 1 } else { TRIES };
         let mut kept = Some(request);
         loop {

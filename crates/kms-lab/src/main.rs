@@ -11,9 +11,9 @@ mod calendar;
 mod case;
 mod check;
 mod conformance;
-mod crash;
 mod db;
 mod edgelessdb;
+mod faults;
 mod people;
 #[path = "../../../fuzz/src/lib.rs"]
 #[expect(
@@ -39,9 +39,9 @@ type Task = fn(&[String]) -> Result<bool>;
 const TASKS: &[(&str, Task)] = &[
     ("browser", people::browser),
     ("conformance", conformance::task),
-    ("crash", crash::task),
     ("db", db::task),
     ("edgelessdb", edgelessdb::task),
+    ("faults", faults::task),
     ("fuzz-smoke", smoke::task),
     ("issuer", people::issuer),
     ("provider", people::provider),

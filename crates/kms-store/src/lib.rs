@@ -14,6 +14,7 @@ mod error;
 mod location;
 mod migrate;
 mod record;
+mod refusal;
 mod remote;
 mod transfer;
 
@@ -30,6 +31,7 @@ pub use transfer::{Import, Known, Snapshot, Stored};
 use backend::{BACKENDS, Backend};
 use cache::Cache;
 use commit::Commit;
+use refusal::Refusal;
 
 /// How to open the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +83,7 @@ pub struct Store {
     cache: Arc<Cache>,
     beside: bool,
     recorder: Arc<OnceLock<Arc<dyn AuditRecorder>>>,
+    refusal: Arc<Refusal>,
 }
 
 impl std::fmt::Debug for Store {
@@ -105,7 +108,8 @@ impl Store {
                     "store opened"
                 );
                 let recorder = Arc::new(OnceLock::new());
-                return Ok(Self { backend, cache, beside: config.beside, recorder });
+                let refusal = Arc::default();
+                return Ok(Self { backend, cache, beside: config.beside, recorder, refusal });
             }
         }
         Err(OpenError::Database {
@@ -177,9 +181,10 @@ impl Store {
         self.backend.product()
     }
 
-    /// What keeps the database from answering, as far as that is known without asking it.
+    /// What keeps the database from answering, or from being changed, as far as that is known without
+    /// asking it.
     pub fn trouble(&self) -> Option<Arc<str>> {
-        self.backend.trouble()
+        self.backend.trouble().or_else(|| self.refusal.recent())
     }
 
     /// Makes all changes, durably, or none.
@@ -199,7 +204,9 @@ impl Store {
             return Err(beside());
         }
         let commit = Commit::new(reads, writes, Arc::clone(&self.cache))?;
-        self.backend.commit(commit.heard_by(self.recorder.get().cloned())).await
+        let made = self.backend.commit(commit.heard_by(self.recorder.get().cloned())).await;
+        self.refusal.note(&made);
+        made
     }
 
     /// From now on `recorder` hears what becomes of records of changes. The first one stays.

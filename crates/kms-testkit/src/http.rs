@@ -47,11 +47,16 @@ pub struct Connection {
 impl Connection {
     /// Opens one.
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{error}"));
+        Self::try_open(address).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Opens one, if somebody listens.
+    pub fn try_open(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
         drop(stream.set_nodelay(true));
-        stream.set_read_timeout(Some(PATIENCE)).unwrap_or_else(|error| panic!("{error}"));
-        stream.set_write_timeout(Some(PATIENCE)).unwrap_or_else(|error| panic!("{error}"));
-        Self { stream: BufReader::new(stream) }
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { stream: BufReader::new(stream) })
     }
 
     /// Sends bytes as they are. Whether the other end still wants them is seen in the answer.

@@ -11,6 +11,7 @@ pub mod chromium;
 pub mod database;
 pub mod http;
 pub mod issuer;
+pub mod machine;
 pub mod pebble;
 pub mod provider;
 pub mod proxy;

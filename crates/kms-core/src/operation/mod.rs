@@ -159,6 +159,14 @@ pub(crate) fn in_parts(request: &Request) -> bool {
     !matches!(Part::of(correlation.as_deref(), init, last), Ok(Part::Whole))
 }
 
+/// Whether a request that met another's change is not begun again here, but by its caller: who asks
+/// for a new key in the place of one would be told that it has been replaced, though that came about
+/// in the same moment.
+pub(crate) fn is_tried_once(request: &Request) -> bool {
+    // What is large is not copied to be tried again: it hardly ever meets another request.
+    is_large(request) || matches!(request, Request::Rekey(_) | Request::RekeyKeyPair(_))
+}
+
 /// Whether the request brings an object that is large.
 pub(crate) fn is_large(request: &Request) -> bool {
     let object = match request {

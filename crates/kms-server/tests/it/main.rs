@@ -16,6 +16,7 @@ mod observed;
 mod provider;
 mod routes;
 mod sharing;
+mod together;
 mod tokens;
 
 use kms_testkit::server::{Builder, Server};

@@ -55,6 +55,8 @@ pub(super) struct Setup {
     pub(super) connections: u32,
     pub(super) durable: bool,
     pub(super) settings: Vec<(String, String)>,
+    /// Variables of its process.
+    pub(super) environment: Vec<(String, String)>,
     pub(super) tls: Option<Tls>,
     /// The name of the authority of clients, in one line.
     pub(super) issuer: String,
@@ -113,6 +115,7 @@ impl Setup {
             connections: 200,
             durable: false,
             settings: Vec::new(),
+            environment: Vec::new(),
             tls: None,
             issuer: String::new(),
             manifest: None,
@@ -141,6 +144,13 @@ impl Builder {
     #[must_use]
     pub fn setting(mut self, name: &str, value: impl Display) -> Self {
         self.setup.settings.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// A variable of the server's process.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.setup.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -425,6 +435,7 @@ impl Server {
         let begins = self.log().len();
         let mut command = (flavour.command)(&self.place);
         command.args(options);
+        command.envs(self.setup.environment.iter().map(|(name, value)| (name, value)));
         self.place.runs(&mut command);
         let log = self.log_file();
         let errors = log.try_clone().unwrap_or_else(|error| panic!("{error}"));

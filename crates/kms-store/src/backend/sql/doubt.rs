@@ -15,11 +15,14 @@ use super::effect::{After, Before, Effect};
 use super::failure::Failure;
 use super::read::{NONE, READ, REMOVED, column};
 use super::write::Places;
+use crate::backend::dialect::Dialect;
 use crate::backend::statement::Statement;
 
 /// How long a session is waited for that may still be at work, and how often it is looked for.
 const ENDING: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(50);
+/// How long standbys are waited for.
+const SETTLING: Duration = Duration::from_secs(4);
 
 /// What became of it.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl Server {
     pub(super) async fn fate(&self, effect: &Effect<'_>, session: SessionId) -> Fate {
         let ended = self.has_ended(session).await;
         let fate = match (self.witness(effect).await, ended) {
-            (Ok(Witness::After), _) => match self.places_of(effect).await {
+            (Ok(Witness::After), _) => match self.made(effect).await {
                 Ok(places) => Fate::Made(places),
                 Err(_) => Fate::Unknown,
             },
@@ -132,6 +135,23 @@ impl Server {
             });
         }
         Ok(Witness::Silent)
+    }
+
+    /// The places of a change that is there, once it is where all other answered changes are.
+    async fn made(&self, effect: &Effect<'_>) -> Result<Places, Failure> {
+        let places = self.places_of(effect).await?;
+        if self.dialect == Dialect::Postgres {
+            // A primary that was killed while it waited for its standby shows what the standby may
+            // not have. What is written after it waits for both.
+            const MARK: &str = "SELECT pg_logical_emit_message(true, 'kms', '')::text";
+            let mut lent = self.pool.writer().await?;
+            let mark = self.dialect.spell(MARK);
+            let written = lent.get()?.rows(&mark, &[]);
+            let written = tokio::time::timeout(SETTLING, written).await;
+            written.map_err(|_late| Failure::Busy("the standby does not answer".to_owned()))??;
+            lent.back();
+        }
+        Ok(places)
     }
 
     async fn places_of(&self, effect: &Effect<'_>) -> Result<Places, Failure> {
