@@ -6,6 +6,7 @@
 
 mod access;
 mod api_token;
+mod archive;
 mod attribute_rules;
 mod audit;
 mod batch;
@@ -45,6 +46,10 @@ pub use crate::access::{
 pub use crate::api_token::{
     ApiTokens, Invalid as InvalidApiToken, Listed as ListedApiToken, TokenError, TokenState,
     Verified as VerifiedApiToken,
+};
+pub use crate::archive::{
+    ArchiveError, Conflicts, Contents, Export, Plan, Progress, import_archive, plan_import,
+    verify_archive,
 };
 pub use crate::audit::{
     Act, AuditError, AuditKept, AuditOptions, AuditPlace, AuditReport, REQUEST, verify_audit,

@@ -86,6 +86,7 @@ impl Commit {
                 }
                 Write::PutGrant(_)
                 | Write::RemoveGrant { .. }
+                | Write::Retire { .. }
                 | Write::PutUsage { .. }
                 | Write::ApiTokens { .. }
                 | Write::Audit(_) => {}
@@ -112,6 +113,7 @@ impl Drop for Commit {
                 }
                 Write::PutGrant(_)
                 | Write::RemoveGrant { .. }
+                | Write::Retire { .. }
                 | Write::PutUsage { .. }
                 | Write::ApiTokens { .. }
                 | Write::Audit(_) => {}
@@ -148,6 +150,7 @@ fn check(write: &Write) -> Result<(), Error> {
         }
         Write::ApiTokens { put, .. } => put.iter().try_for_each(check_api_token),
         Write::Audit(write) => write.check(),
+        Write::Retire { id } => at_most("an identifier", id.len(), MAX_NAME),
         Write::RemoveGrant { .. } | Write::Remove { .. } => Ok(()),
     }
 }

@@ -8,6 +8,7 @@
 
 mod access;
 mod api_tokens;
+mod archive;
 mod audit;
 mod batches;
 mod creation;
