@@ -52,6 +52,14 @@ const fn word(name: &'static str, help: &'static str) -> Operand {
     Operand { name, argument: None, required: true, flag: false, help }
 }
 
+const fn optional_word(name: &'static str, help: &'static str) -> Operand {
+    Operand { name, argument: None, required: false, flag: false, help }
+}
+
+const fn needed(name: &'static str, argument: &'static str, help: &'static str) -> Operand {
+    Operand { name, argument: Some(argument), required: true, flag: false, help }
+}
+
 const fn optional(name: &'static str, argument: &'static str, help: &'static str) -> Operand {
     Operand { name, argument: Some(argument), required: false, flag: false, help }
 }
@@ -73,6 +81,29 @@ pub const AUDIT_VERIFY: &str = "audit verify";
 pub const MIGRATE: &str = "migrate";
 /// What makes `migrate` only look.
 pub const CHECK: &str = "--check";
+
+/// The words of `export`.
+pub const EXPORT: &str = "export";
+/// The words of `import`.
+pub const IMPORT: &str = "import";
+/// The words of `verify`.
+pub const VERIFY: &str = "verify";
+/// What makes `import` only say what it would do.
+pub const DRY_RUN: &str = "--dry-run";
+/// The operand that is an archive.
+pub const ARCHIVE: &str = "ARCHIVE";
+/// The operand that is a file with a key.
+pub const KEY_FILE: &str = "KEY";
+/// The operand that is a file with a passphrase.
+pub const PASSPHRASE_FILE: &str = "PASSPHRASE";
+
+const KEY: Operand =
+    optional(KEY_FILE, "--key-file", "The file with the 32 bytes that the archive is encrypted to");
+const PASSPHRASE: Operand = optional(
+    PASSPHRASE_FILE,
+    "--passphrase-file",
+    "The file with the passphrase that the archive is encrypted to",
+);
 
 /// Every command.
 pub static COMMANDS: &[Command] = &[
@@ -108,6 +139,30 @@ pub static COMMANDS: &[Command] = &[
         name: MIGRATE,
         operands: &[flag(CHECK, "Changes nothing; ends with code 1 where steps are missing")],
         help: "Brings the database's schema up to date, as the server does at its start.",
+    },
+    Command {
+        name: EXPORT,
+        operands: &[
+            needed(ARCHIVE, "--to", "The file that is made; it must not be there yet"),
+            KEY,
+            PASSPHRASE,
+        ],
+        help: "Writes all that the database holds at one moment into an encrypted archive.",
+    },
+    Command {
+        name: IMPORT,
+        operands: &[
+            needed(ARCHIVE, "--from", "The archive"),
+            KEY,
+            PASSPHRASE,
+            flag(DRY_RUN, "Says what it would do, and changes nothing"),
+        ],
+        help: "Brings all that is in an archive into the database, or nothing of it.",
+    },
+    Command {
+        name: VERIFY,
+        operands: &[optional_word(ARCHIVE, "The archive"), KEY, PASSPHRASE],
+        help: "Checks that an archive is whole and that everything in it opens, without a database.",
     },
 ];
 

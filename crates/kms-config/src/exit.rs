@@ -27,7 +27,7 @@ exits! {
     DemoExpired = 8, "The demonstration build is past its last day.", "Build the server again, without the demonstration's time limit.";
     Attestation = 9, "The place where the server runs could not be proven.", "Check that the enclave, its measurement and its policy are those expected.";
     Audit = 10, "The audit log cannot be opened, read or written.", "The message names the file or directory and what is wrong with it.";
-    Altered = 11, "`audit verify` found that the audit log was altered: a record was changed, removed, moved, put in or cut off.", "The message names the first such record. Keep the files and the database as they are, and find out who could write them.";
+    Altered = 11, "`audit verify` found that the audit log was altered (a record was changed, removed, moved, put in or cut off), `verify` or `import` that an archive was, or `export` that a row of the database was.", "The message names the first such record, frame or row. Keep the files and the database as they are, and find out who could write them.";
 }
 
 impl Exit {

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::custody::Vault;
 use crate::error::Error;
 use crate::principal::{EVERYBODY, normal_user};
+use crate::vault::Keys;
 
 /// How the text of every token begins.
 const PREFIX: &str = "kms_";
@@ -320,6 +321,27 @@ impl std::fmt::Debug for ApiTokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ApiTokens").field("store", &self.store).finish_non_exhaustive()
     }
+}
+
+/// The write that adds tokens of another database to those there are: all proofs are made anew for the
+/// next epoch, as with every change.
+pub(crate) fn joined(
+    (vault, keys): (&Vault, &Keys),
+    (mut rows, epoch): (Vec<ApiToken>, u64),
+    new: Vec<ApiToken>,
+) -> Result<Write, TokenError> {
+    // A row that is not ours would become ours by a new proof.
+    rows.retain(|row| vault.is_genuine_token(row, epoch));
+    rows.extend(new);
+    if rows.len() > TOKENS_MAX {
+        return Err(TokenError::Full);
+    }
+    let next = epoch.saturating_add(1);
+    for row in &mut rows {
+        row.sealed_by = keys.generation();
+        row.mac = keys.api_token_mac(row, next);
+    }
+    Ok(Write::ApiTokens { remove: Vec::new(), put: rows, epoch: (epoch, next) })
 }
 
 /// What a row is good for, whose proof fits or does not.

@@ -18,6 +18,7 @@ use kms_store::{
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::keyring::{self, OpenError};
 use crate::unit::from_store;
@@ -89,6 +90,15 @@ impl Vault {
         let ring = Ring::open(store, store.keyring().await?, &protection)?;
         let (store, ring) = (store.clone(), RwLock::new(Arc::new(ring)));
         Ok(Self { store, protection, ring, turn: Mutex::new(()) })
+    }
+
+    /// The same; in a database that no server has been started on, a data key is made.
+    pub async fn set_up(
+        store: &Store,
+        protection: impl Into<Protection>,
+        clock: &dyn Clock,
+    ) -> std::result::Result<Self, OpenError> {
+        keyring::open(store, protection.into(), clock).await
     }
 
     fn ring(&self) -> Arc<Ring> {

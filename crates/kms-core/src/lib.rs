@@ -7,6 +7,7 @@
 mod access;
 mod again;
 mod api_token;
+mod archive;
 mod attribute_rules;
 mod audit;
 mod batch;
@@ -47,6 +48,10 @@ pub use crate::again::{IDEMPOTENCY_KEY_LENGTH_MAX, IdempotencyKey};
 pub use crate::api_token::{
     ApiTokens, Invalid as InvalidApiToken, Listed as ListedApiToken, TokenError, TokenState,
     Verified as VerifiedApiToken,
+};
+pub use crate::archive::{
+    ArchiveError, Conflicts, Contents, Export, Plan, Progress, import_archive, plan_import,
+    verify_archive,
 };
 pub use crate::audit::{
     Act, AuditError, AuditKept, AuditOptions, AuditPlace, AuditReport, REQUEST, verify_audit,

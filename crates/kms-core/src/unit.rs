@@ -12,7 +12,7 @@ use kmip::enumerations::ResultReason;
 use kmip::stored::StoredRecord;
 use kmip::wire::Bytes;
 use kms_crypto::secret::Secret;
-use kms_store::{Grant, Row, Store, Write};
+use kms_store::{Grant, IndexEntry, Row, Store, Write};
 
 use crate::access::Permission;
 use crate::context::refused_id;
@@ -345,7 +345,20 @@ fn seal(_vault: &Vault, keys: &Keys, draft: &Draft) -> Result<Option<Write>> {
         }
     };
     record.material_generation = generation.cast_signed();
-    let sealed_record = keys.seal_record(id, version, &record)?;
+    let shard = object.sealed().map_or(0, |cached| cached.row.shard);
+    let (row, index) = sealed_row(keys, (id, shard), version, &record, material)?;
+    Ok(Some(Write::Put { index, row, expected: draft.base }))
+}
+
+/// The row of an object, whose record names the sealed material, with its index entries.
+pub(crate) fn sealed_row(
+    keys: &Keys,
+    (id, shard): (&str, u8),
+    version: u64,
+    record: &StoredRecord,
+    material: Option<Vec<u8>>,
+) -> Result<(Row, Vec<IndexEntry>)> {
+    let sealed_record = keys.seal_record(id, version, record)?;
     if sealed_record.len() > RECORD_BYTES_MAX {
         return Err(Error::new(
             ResultReason::ServerLimitExceeded,
@@ -358,14 +371,14 @@ fn seal(_vault: &Vault, keys: &Keys, draft: &Draft) -> Result<Option<Write>> {
         object_type: record.object_type,
         state: record.state,
         version,
-        due: lifecycle::due(&record),
+        due: lifecycle::due(record),
         record: sealed_record,
-        material_generation: generation,
+        material_generation: record.material_generation.cast_unsigned(),
         material,
-        shard: object.sealed().map_or(0, |cached| cached.row.shard),
+        shard,
         sealed_by: keys.generation(),
     };
-    Ok(Some(Write::Put { index: index::entries(&record), row, expected: draft.base }))
+    Ok((row, index::entries(record)))
 }
 
 /// The core's error for one of the store's.

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::audit;
 use crate::authorities;
 use crate::callers::{self, callers};
+use crate::complain;
 use crate::connection::Registry;
 use crate::database;
 use crate::facts::FACTS;
@@ -147,6 +148,17 @@ pub(crate) async fn beside(config: &Config) -> Result<Store, StartError> {
 pub(crate) async fn vault(config: &Config, store: &Store) -> Result<Vault, StartError> {
     let protection = protection::of_command(config, FACTS.build)?;
     Vault::open(store, protection).await.map_err(|error| core_error(&error))
+}
+
+/// The same instead of a server; a database that has no keys yet gets some.
+pub(crate) async fn set_up(config: &Config, store: &Store) -> Result<Vault, StartError> {
+    let Chosen { protection, warning } = protection::of_server(config, FACTS.build, store).await?;
+    let vault = Vault::set_up(store, protection, &SystemClock).await;
+    let vault = vault.map_err(|error| core_error(&error))?;
+    if let Some(warning) = warning {
+        complain(&warning);
+    }
+    Ok(vault)
 }
 
 pub(crate) fn store_error(error: &kms_store::OpenError) -> StartError {

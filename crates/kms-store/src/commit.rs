@@ -87,6 +87,7 @@ impl Commit {
                 }
                 Write::PutGrant(_)
                 | Write::RemoveGrant { .. }
+                | Write::Retire { .. }
                 | Write::PutUsage { .. }
                 | Write::ApiTokens { .. }
                 | Write::Answer(_)
@@ -116,6 +117,7 @@ impl Drop for Commit {
                 }
                 Write::PutGrant(_)
                 | Write::RemoveGrant { .. }
+                | Write::Retire { .. }
                 | Write::PutUsage { .. }
                 | Write::ApiTokens { .. }
                 | Write::Answer(_)
@@ -155,6 +157,7 @@ fn check(write: &Write) -> Result<(), Error> {
         }
         Write::ApiTokens { put, .. } => put.iter().try_for_each(check_api_token),
         Write::Audit(write) => write.check(),
+        Write::Retire { id } => at_most("an identifier", id.len(), MAX_NAME),
         Write::Answer(answer) | Write::ResealAnswer { answer, .. } => {
             at_most("a sealed answer", answer.sealed.len(), MAX_ANSWER)
         }

@@ -15,6 +15,7 @@ mod location;
 mod migrate;
 mod record;
 mod remote;
+mod transfer;
 
 pub use audit::{AuditChange, AuditEpoch, AuditHead, AuditRecorder, AuditWrite, MAX_AUDIT_LINE};
 pub use error::{Error, OpenError};
@@ -25,6 +26,7 @@ pub use record::{
     Write,
 };
 pub use remote::{Identity, Remote, Roots};
+pub use transfer::{Import, Known, Snapshot, Stored};
 
 use backend::{BACKENDS, Backend};
 use cache::Cache;
@@ -121,6 +123,11 @@ impl Store {
             Location::Directory(directory) => backend::sqlite::missing_steps(directory),
             Location::Server(address) => backend::sql::missing_steps(address, &config.remote).await,
         }
+    }
+
+    /// Whether there is nothing of ours in the database, or no database.
+    pub async fn is_new(config: &Config) -> Result<bool, OpenError> {
+        Ok(Self::missing_steps(config).await?.len() == migrate::MIGRATIONS.len())
     }
 
     /// The name that the database was given when it was made.

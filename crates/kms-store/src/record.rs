@@ -182,6 +182,11 @@ pub enum Write {
         /// The version to remove.
         expected: u64,
     },
+    /// Never lets an identifier be used, which was not used here.
+    Retire {
+        /// The identifier.
+        id: String,
+    },
     /// Inserts or replaces the usage of an object.
     PutUsage {
         /// The object.

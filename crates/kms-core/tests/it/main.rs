@@ -9,6 +9,7 @@
 mod access;
 mod again;
 mod api_tokens;
+mod archive;
 mod audit;
 mod batches;
 mod creation;

@@ -3,13 +3,18 @@
 //!
 //! To add one, add its row to the table of `kms-config`, a function here, and its row below.
 
+mod archive;
 mod audit;
 mod migrate;
+mod progress;
+mod secret_file;
 mod token;
 
 use std::pin::Pin;
 
-use kms_config::commands::{AUDIT_VERIFY, Given, MIGRATE, TOKEN_CREATE, TOKEN_LIST, TOKEN_REVOKE};
+use kms_config::commands::{
+    AUDIT_VERIFY, EXPORT, Given, IMPORT, MIGRATE, TOKEN_CREATE, TOKEN_LIST, TOKEN_REVOKE, VERIFY,
+};
 use kms_config::exit::Exit;
 use kms_config::{Config, Serve};
 
@@ -28,6 +33,9 @@ static RUNS: &[(&str, Run)] = &[
     (TOKEN_REVOKE, |config, given| Box::pin(token::revoke(config, given))),
     (AUDIT_VERIFY, |config, given| Box::pin(audit::verify(config, given))),
     (MIGRATE, |config, given| Box::pin(migrate::run(config, given))),
+    (EXPORT, |config, given| Box::pin(archive::export(config, given))),
+    (IMPORT, |config, given| Box::pin(archive::import(config, given))),
+    (VERIFY, |_, given| Box::pin(async { archive::verify(given) })),
 ];
 
 /// Does what the command says.

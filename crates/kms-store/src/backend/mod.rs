@@ -9,6 +9,7 @@ use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::record::{ApiToken, Cached, Grant, KeptAnswer, KeyringRow, Search, Usage};
+use crate::transfer::{Known, Stored};
 use crate::{Config, Error, OpenError};
 
 mod convert;
@@ -102,10 +103,38 @@ pub(crate) trait Backend: Send + Sync {
     fn audit_last_line<'a>(&'a self, server: &'a str) -> Answer<'a, Option<Vec<u8>>>;
     /// Whether the identifier belonged to an object that was removed.
     fn removed<'a>(&'a self, id: &'a str) -> Answer<'a, bool>;
+    /// All of the database at this moment.
+    fn snapshot(&self) -> Answer<'_, Box<dyn Snapshot + '_>>;
+    /// Begins changes that are made together.
+    fn import(&self) -> Answer<'_, Box<dyn Import + '_>>;
+    /// Which of the identifiers are or were used.
+    fn known<'a>(&'a self, ids: &'a [&'a str]) -> Answer<'a, Vec<(String, Known)>>;
     /// The keyring, by generation.
     fn keyring(&self) -> Answer<'_, Vec<KeyringRow>>;
     /// Ends what was begun and lets the database go. What comes later is unavailable.
     fn close(&self) -> Answer<'_, ()>;
+}
+
+/// All of a database at one moment. Each page is the one after the last.
+pub(crate) trait Snapshot: Send {
+    /// How many objects there are.
+    fn count(&mut self) -> Answer<'_, u64>;
+    /// Objects, by ascending place.
+    fn objects(&mut self) -> Answer<'_, Vec<Stored>>;
+    /// Identifiers of removed objects.
+    fn removed(&mut self) -> Answer<'_, Vec<String>>;
+    /// All API tokens by name, and their epoch.
+    fn api_tokens(&mut self) -> Answer<'_, (Vec<ApiToken>, u64)>;
+}
+
+/// Changes that are made together. One that is dropped changes nothing.
+pub(crate) trait Import: Send {
+    /// Adds changes. After an error nothing can be added.
+    fn put(&mut self, commit: Commit) -> Answer<'_, ()>;
+    /// Makes all of them, durably.
+    fn finish<'a>(self: Box<Self>) -> Answer<'a, ()>
+    where
+        Self: 'a;
 }
 
 /// A database about to be opened.

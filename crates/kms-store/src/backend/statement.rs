@@ -35,6 +35,14 @@ macro_rules! object_columns {
     };
 }
 
+/// The same where all rows are read for the first time.
+macro_rules! page_columns {
+    () => {
+        "v.seq, v.version, v.owner, v.object_type, v.state, v.due, v.material_generation, \
+         v.shard, v.sealed_by, v.indexed, v.object, v.material"
+    };
+}
+
 /// What the reader has: version ?2 whose sealed record ends with ?3. The version alone does not tell
 /// what a database has forgotten and written anew.
 macro_rules! is_known {
@@ -90,6 +98,23 @@ statements! {
          WHERE v.id = ?1 AND ",
         is_known!()
     );
+    /// All of the database, a page after the other: first how large the objects of a page are. Adding
+    /// a number that is large and nothing makes the sum one.
+    Sizes = "SELECT seq, seq - seq + length(object) + coalesce(length(material), 0) \
+         FROM objects {index PRIMARY} WHERE seq > ?1 AND version >= 0 ORDER BY seq LIMIT ?2";
+    /// The objects of a page.
+    Page = concat!(
+        "SELECT ", page_columns!(), ", v.id, u.sealed, u.sealed_by FROM objects v {index PRIMARY} \
+         LEFT JOIN \"usage\" u ON u.id = v.id \
+         WHERE v.seq > ?1 AND v.seq <= ?2 AND v.version >= 0 ORDER BY v.seq"
+    );
+    /// Begins a list of identifiers, behind which the end follows.
+    GrantsOn = concat!("SELECT ", grant_columns!(), " FROM read_access WHERE id IN (");
+    Removed = "SELECT seq, id FROM objects {index objects_state} \
+         WHERE state = 'Removed' AND seq > ?1 ORDER BY seq LIMIT ?2";
+    Count = "SELECT count(*) FROM objects {index PRIMARY} WHERE seq > ?1 AND version >= 0";
+    /// Begins a list of identifiers.
+    Versions = "SELECT id, version FROM objects WHERE id IN (";
     Version = "SELECT version FROM objects WHERE id = ?1";
     Grant = concat!(
         "SELECT ", grant_columns!(), " FROM read_access WHERE id = ?1 AND userid = ?2"

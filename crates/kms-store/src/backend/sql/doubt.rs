@@ -59,6 +59,17 @@ impl Server {
         fate
     }
 
+    /// What became of changes that were made together, of which this object was one.
+    pub(super) async fn is_made(&self, id: &str, session: SessionId) -> Option<bool> {
+        let ended = self.has_ended(session).await;
+        let sql = Statement::Version.of(self.dialect);
+        match self.rows(sql, &[Value::Text(id)], READ).await {
+            Ok(rows) if !rows.is_empty() => Some(true),
+            Ok(_) if ended => Some(false),
+            _ => None,
+        }
+    }
+
     async fn has_ended(&self, session: SessionId) -> bool {
         let until = Instant::now() + ENDING;
         while Instant::now() < until {

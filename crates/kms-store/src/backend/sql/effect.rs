@@ -124,6 +124,7 @@ impl<'a> Effect<'a> {
                 self.grants.retain(|(object, _), _| *object != id);
                 Ok(())
             }
+            Write::Retire { id } => self.create(id, After::Removed),
             Write::PutGrant(grant) => {
                 self.demand_present(&grant.id)?;
                 self.grants.insert((&grant.id, &grant.user), Some(grant));

@@ -14,11 +14,13 @@ use super::dialect::{Dialect, Sql};
 use super::statement::Statement;
 use super::{Answer, Backend, Opening, Used};
 use crate::audit::{AuditChange, AuditEpoch, AuditHead};
+use crate::backend;
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::location::{Host, Tls};
 use crate::migrate::Mismatch;
 use crate::record::{ApiToken, Cached, Grant, KeptAnswer, KeyringRow, Search, Usage};
+use crate::transfer::Known;
 use crate::{Address, Config, Location, OpenError, Remote};
 
 mod audit;
@@ -29,6 +31,7 @@ mod driver;
 mod effect;
 mod failure;
 mod handshake;
+mod import;
 mod lists;
 mod migrate;
 mod pool;
@@ -37,6 +40,7 @@ mod read;
 mod relay;
 mod rows;
 mod search;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -334,6 +338,22 @@ impl Backend for Server {
 
     fn removed<'a>(&'a self, id: &'a str) -> Answer<'a, bool> {
         Box::pin(self.removed(id))
+    }
+
+    fn snapshot(&self) -> Answer<'_, Box<dyn backend::Snapshot + '_>> {
+        Box::pin(async {
+            Ok(Box::new(snapshot::Snapshot::begin(self).await?) as Box<dyn backend::Snapshot>)
+        })
+    }
+
+    fn import(&self) -> Answer<'_, Box<dyn backend::Import + '_>> {
+        Box::pin(async {
+            Ok(Box::new(import::Import::begin(self).await?) as Box<dyn backend::Import>)
+        })
+    }
+
+    fn known<'a>(&'a self, ids: &'a [&'a str]) -> Answer<'a, Vec<(String, Known)>> {
+        Box::pin(self.known(ids))
     }
 
     fn keyring(&self) -> Answer<'_, Vec<KeyringRow>> {

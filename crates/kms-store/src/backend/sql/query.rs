@@ -20,6 +20,15 @@ impl<'a> Query<'a> {
         self
     }
 
+    /// Adds a part, and behind it a list of texts.
+    pub(super) fn list(&mut self, part: &str, texts: &[&'a str]) -> &mut Self {
+        self.add(part, &[]);
+        for (number, text) in texts.iter().enumerate() {
+            self.add(if number > 0 { ", ?1" } else { "?1" }, &[Value::Text(text)]);
+        }
+        self
+    }
+
     /// The statement as a database takes it.
     pub(super) fn spell(&self, dialect: Dialect) -> Sql {
         dialect.spell(&self.text)

@@ -16,6 +16,7 @@ use crate::backend::convert;
 use crate::backend::dialect::{Dialect, Sql};
 use crate::backend::statement::Statement;
 use crate::record::{self, ApiToken, Cached, EVERYONE, Grant, KeptAnswer, KeyringRow, Usage};
+use crate::transfer::Known;
 
 /// How long a read of some rows may take.
 pub(super) const READ: Duration = Duration::from_secs(8);
@@ -209,11 +210,7 @@ impl Server {
         for ids in ids.chunks(AMONG) {
             let mut query = Query::default();
             let values = [Value::Text(user), Value::Text(EVERYONE)];
-            query.add(Statement::GrantsAmong.template(), &values);
-            for (number, id) in ids.iter().enumerate() {
-                query.add(if number > 0 { ", ?1" } else { "?1" }, &[Value::Text(id)]);
-            }
-            query.add(")", &[]);
+            query.add(Statement::GrantsAmong.template(), &values).list("", ids).add(")", &[]);
             let rows = self.rows(&query.spell(self.dialect), &query.values, READ).await?;
             for row in &rows {
                 grants.push(grant(row, 0)?);
@@ -255,14 +252,22 @@ impl Server {
     pub(super) async fn api_tokens(&self) -> Result<(Vec<ApiToken>, u64), Error> {
         let statement = Statement::ApiTokens.of(self.dialect);
         let rows = self.rows(statement, &[Value::Text(API_TOKEN_EPOCH)], READ).await?;
-        let epoch = rows.first().map_or(Ok(0), api_token_epoch)?;
-        let mut tokens = Vec::with_capacity(rows.len());
-        for row in &rows {
-            if !row.is_null(1)? {
-                tokens.push(api_token(row)?);
+        Ok(tokens(&rows)?)
+    }
+
+    /// Which of the identifiers are or were used.
+    pub(super) async fn known(&self, ids: &[&str]) -> Result<Vec<(String, Known)>, Error> {
+        let mut known = Vec::new();
+        for ids in ids.chunks(AMONG) {
+            let mut query = Query::default();
+            query.list(Statement::Versions.template(), ids).add(")", &[]);
+            for row in &self.rows(&query.spell(self.dialect), &query.values, READ).await? {
+                let is_removed = row.int(1)? == REMOVED;
+                let what = if is_removed { Known::Removed } else { Known::There };
+                known.push((row.text(0)?.to_owned(), what));
             }
         }
-        Ok((tokens, epoch))
+        Ok(known)
     }
 
     pub(super) async fn answers(&self, id: &[u8; 32]) -> Result<Vec<KeptAnswer>, Error> {
@@ -365,8 +370,20 @@ fn grants_beside(rows: &[Row], first: usize) -> Result<Vec<Grant>, Failure> {
     Ok(grants)
 }
 
+/// All API tokens in the rows of an answer, and their epoch.
+pub(super) fn tokens(rows: &[Row]) -> Result<(Vec<ApiToken>, u64), Failure> {
+    let epoch = rows.first().map_or(Ok(0), api_token_epoch)?;
+    let mut tokens = Vec::with_capacity(rows.len());
+    for row in rows {
+        if !row.is_null(1)? {
+            tokens.push(api_token(row)?);
+        }
+    }
+    Ok((tokens, epoch))
+}
+
 /// The grant in the columns of a row from one on.
-fn grant(row: &Row, first: usize) -> Result<Grant, Failure> {
+pub(super) fn grant(row: &Row, first: usize) -> Result<Grant, Failure> {
     Ok(Grant {
         id: row.text(first)?.to_owned(),
         user: row.text(first + 1)?.to_owned(),

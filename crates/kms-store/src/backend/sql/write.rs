@@ -22,8 +22,8 @@ use crate::record::{KeyringRow, Write};
 
 /// How long one statement of a change may take; it may have to wait for others' transactions. What is
 /// large has a second more for so many bytes.
-const WRITE: Duration = Duration::from_secs(10);
-const BYTES_A_SECOND: usize = 2 << 20;
+pub(super) const WRITE: Duration = Duration::from_secs(10);
+pub(super) const BYTES_A_SECOND: usize = 2 << 20;
 /// How often, and for how long, a change is tried that meets the work of others, and the longest
 /// pause between.
 const TRIES: u32 = 12;
@@ -64,11 +64,11 @@ pub(super) fn exists(id: &str) -> Stop {
 
 /// A connection while it makes one change.
 pub(super) struct Session<'a> {
-    connection: &'a mut Connection,
+    pub(super) connection: &'a mut Connection,
     pub(super) dialect: Dialect,
     /// Whether a statement is a transaction of its own.
-    alone: bool,
-    time: Duration,
+    pub(super) alone: bool,
+    pub(super) time: Duration,
 }
 
 impl Session<'_> {
@@ -114,7 +114,7 @@ impl Session<'_> {
         numbers.collect::<Result<_, _>>().map_err(Stop::Failed)
     }
 
-    async fn script(&mut self, text: &'static str) -> Result<(), Stop> {
+    pub(super) async fn script(&mut self, text: &'static str) -> Result<(), Stop> {
         self.timed(async |connection| connection.script(text).await).await
     }
 }
@@ -250,7 +250,7 @@ impl Server {
     }
 
     /// Which of the things that a change rests on is not so. If all are again, it is a conflict.
-    async fn what_is_unmet(&self, effect: &Effect<'_>) -> Result<Error, Error> {
+    pub(super) async fn what_is_unmet(&self, effect: &Effect<'_>) -> Result<Error, Error> {
         for (id, _) in effect.created() {
             let sql = Statement::Version.of(self.dialect);
             if !self.rows(sql, &[Value::Text(id)], READ).await?.is_empty() {

@@ -129,6 +129,12 @@ impl<'a> Expected<'a> {
             Write::ApiTokens { put, remove, epoch } => {
                 return check_api_tokens(self.connection, put, remove, epoch.0);
             }
+            Write::Retire { id } => {
+                if self.seen(id)? != Seen::Never {
+                    return Err(Stop::Refused(Error::Exists { id: id.clone() }));
+                }
+                self.becomes(id, Seen::Removed);
+            }
             Write::Answer(KeptAnswer { id, place, .. }) => {
                 let mut statement = self
                     .connection
@@ -229,6 +235,7 @@ pub(super) fn apply(
                 .map(drop)
                 .map_err(error)?,
             Write::Remove { id, .. } => remove(connection, id).map_err(error)?,
+            Write::Retire { id } => retire(connection, id).map_err(error)?,
             Write::Audit(write) => audit::write(connection, write)?,
             Write::Answer(_) | Write::ResealAnswer { .. } | Write::ForgetAnswers { .. } => {
                 put_answer(connection, write).map_err(error)?;
@@ -456,6 +463,9 @@ fn remove(connection: &Connection, id: &str) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM objects WHERE seq = ?1")?.execute([seq])?;
     connection.prepare_cached("DELETE FROM read_access WHERE id = ?1")?.execute([id])?;
     connection.prepare_cached("DELETE FROM usage WHERE id = ?1")?.execute([id])?;
-    connection.prepare_cached("INSERT INTO tombstones (id) VALUES (?1)")?.execute([id])?;
-    Ok(())
+    retire(connection, id)
+}
+
+fn retire(connection: &Connection, id: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT INTO tombstones (id) VALUES (?1)")?.execute([id]).map(drop)
 }

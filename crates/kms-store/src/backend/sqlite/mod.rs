@@ -13,25 +13,30 @@ use tokio::sync::Semaphore;
 
 use super::{Answer, Backend, Opening, Used};
 use crate::audit::{AuditChange, AuditEpoch, AuditHead};
+use crate::backend;
 use crate::cache::Cache;
 use crate::commit::Commit;
 use crate::migrate::{self, Kind, Migration, Mismatch};
 use crate::record::{ApiToken, Cached, Grant, KeptAnswer, KeyringRow, Search, Usage};
+use crate::transfer::Known;
 use crate::{Config, Error, Location, OpenError};
 
 mod apply;
 mod audit;
 mod convert;
 mod file;
+mod import;
 mod queue;
 mod read;
 mod search;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use file::Claim;
 use read::Readers;
+use snapshot::Snapshot;
 use write::Writer;
 
 /// Written in the file's header: `KMS1`.
@@ -299,6 +304,21 @@ impl Backend for Sqlite {
 
     fn removed<'a>(&'a self, id: &'a str) -> Answer<'a, bool> {
         self.read(move |connection| read::removed(connection, id))
+    }
+
+    fn snapshot(&self) -> Answer<'_, Box<dyn backend::Snapshot + '_>> {
+        Box::pin(async {
+            let snapshot = Snapshot::new(self.readers.connect()?)?;
+            Ok(Box::new(snapshot) as Box<dyn backend::Snapshot>)
+        })
+    }
+
+    fn import(&self) -> Answer<'_, Box<dyn backend::Import + '_>> {
+        Box::pin(async { Ok(Box::new(self.writer.import()?) as Box<dyn backend::Import>) })
+    }
+
+    fn known<'a>(&'a self, ids: &'a [&'a str]) -> Answer<'a, Vec<(String, Known)>> {
+        self.read(move |connection| read::known(connection, ids))
     }
 
     fn keyring(&self) -> Answer<'_, Vec<KeyringRow>> {

@@ -12,6 +12,7 @@ use super::convert::{self, api_token_columns, columns, error};
 use crate::Error;
 use crate::cache::Cache;
 use crate::record::{ApiToken, Cached, Grant, KeptAnswer, KeyringRow, Usage};
+use crate::transfer::Known;
 
 /// How many connections wait for the next reader; more are opened when needed, and closed after.
 const IDLE: usize = 4;
@@ -49,7 +50,7 @@ impl Readers {
         answer
     }
 
-    fn connect(&self) -> Result<Connection, Error> {
+    pub(super) fn connect(&self) -> Result<Connection, Error> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(Error::Unavailable("the server is stopping".to_owned()));
         }
@@ -156,11 +157,16 @@ pub(super) fn api_token(
 }
 
 pub(super) fn api_tokens(connection: &Connection) -> Result<(Vec<ApiToken>, u64), Error> {
-    const SQL: &str = concat!("SELECT ", api_token_columns!(), " FROM api_tokens ORDER BY name");
     let snapshot = connection.unchecked_transaction().map_err(error)?;
-    let mut statement = snapshot.prepare(SQL).map_err(error)?;
+    tokens(&snapshot)
+}
+
+/// The same inside a transaction.
+pub(super) fn tokens(connection: &Connection) -> Result<(Vec<ApiToken>, u64), Error> {
+    const SQL: &str = concat!("SELECT ", api_token_columns!(), " FROM api_tokens ORDER BY name");
+    let mut statement = connection.prepare(SQL).map_err(error)?;
     let rows = convert::collect(&mut statement, [], convert::api_token)?;
-    Ok((rows, api_token_epoch(&snapshot)?))
+    Ok((rows, api_token_epoch(connection)?))
 }
 
 /// How often tokens were changed; 0 where there never was one.
@@ -217,6 +223,21 @@ pub(super) fn removed(connection: &Connection, id: &str) -> Result<bool, Error> 
     let mut statement =
         connection.prepare_cached("SELECT 1 FROM tombstones WHERE id = ?1").map_err(error)?;
     statement.exists([id]).map_err(error)
+}
+
+/// Which of the identifiers are or were used.
+pub(super) fn known(connection: &Connection, ids: &[&str]) -> Result<Vec<(String, Known)>, Error> {
+    const SQL: &str = "SELECT 0 FROM objects WHERE id = ?1 \
+         UNION ALL SELECT 1 FROM tombstones WHERE id = ?1";
+    let mut statement = connection.prepare_cached(SQL).map_err(error)?;
+    let mut known = Vec::new();
+    for id in ids {
+        let found = statement.query_row([id], |row| row.get(0)).optional().map_err(error)?;
+        if let Some(removed) = found {
+            known.push(((*id).to_owned(), if removed { Known::Removed } else { Known::There }));
+        }
+    }
+    Ok(known)
 }
 
 pub(super) fn keyring(connection: &Connection) -> Result<Vec<KeyringRow>, Error> {

@@ -10,10 +10,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::apply::{self, Stop};
 use super::convert::{self, error};
+use super::import::{Import, Step};
 use super::queue::Queue;
 use crate::Error;
 use crate::commit::Commit;
@@ -45,6 +46,8 @@ struct Job {
 
 enum Message {
     Commit(Job),
+    /// Makes changes that come one after the other in one transaction.
+    Import(mpsc::Receiver<Step>),
     /// Ends what came before, closes the connection and answers.
     Close(oneshot::Sender<Result<(), Error>>),
     #[cfg(test)]
@@ -102,6 +105,12 @@ impl Writer {
         outcome.await.unwrap_or_else(|_| Err(stopped()))
     }
 
+    /// Begins changes that are made together, when those that wait are made.
+    pub(super) fn import(&self) -> Result<Import, Error> {
+        let (import, steps) = Import::new();
+        if self.queue.push(Message::Import(steps)) { Ok(import) } else { Err(stopped()) }
+    }
+
     /// Ends what was begun; later commits are unavailable.
     pub(super) async fn close(&self) -> Result<(), Error> {
         let (answer, outcome) = oneshot::channel();
@@ -130,7 +139,7 @@ impl Drop for Writer {
     }
 }
 
-fn stopped() -> Error {
+pub(super) fn stopped() -> Error {
     Error::Unavailable("the server is stopping".to_owned())
 }
 
@@ -160,6 +169,12 @@ struct Thread {
     pace: Duration,
 }
 
+/// What comes after some commits.
+enum Next {
+    Import(mpsc::Receiver<Step>),
+    Close(oneshot::Sender<Result<(), Error>>),
+}
+
 /// What became of a commit in a transaction: its part of `seqs`, or why it was refused.
 type Outcome = Result<Range<usize>, Error>;
 
@@ -174,9 +189,8 @@ impl Thread {
             tracing::error!(%failure, "the size of the database's log is not known");
         }
         let mut jobs = Vec::new();
-        let mut ending = None;
-        while ending.is_none() {
-            ending = self.gather(&mut jobs);
+        let ending = loop {
+            let next = self.gather(&mut jobs);
             if !jobs.is_empty() {
                 let (began, count) = (Instant::now(), jobs.len());
                 self.group(&mut jobs);
@@ -184,12 +198,73 @@ impl Thread {
                 self.bound_log();
                 self.expected = count + self.queue.len();
             }
-        }
+            match next {
+                None => {}
+                Some(Next::Import(steps)) => {
+                    self.import(steps);
+                    self.bound_log();
+                }
+                Some(Next::Close(answer)) => break answer,
+            }
+        };
         self.close(ending);
     }
 
-    /// Waits for commits and takes those that are there. Returns what ends the thread, if it came.
-    fn gather(&mut self, jobs: &mut Vec<Job>) -> Option<oneshot::Sender<Result<(), Error>>> {
+    /// Makes changes that come one after the other, and keeps them when all have come. The first one
+    /// that cannot be made ends it; so does a caller who goes away.
+    fn import(&mut self, mut steps: mpsc::Receiver<Step>) {
+        let first = self.next;
+        let begun = self.connection.execute_batch("BEGIN IMMEDIATE").map_err(error);
+        let mut outcome = begun;
+        while let Some(step) = steps.blocking_recv() {
+            let (answer, last) = match step {
+                Step::Put(commit, answer) => {
+                    outcome = outcome.and_then(|()| self.import_part(&commit));
+                    (answer, outcome.is_err())
+                }
+                Step::Finish(answer) => {
+                    outcome = outcome
+                        .and_then(|()| self.connection.execute_batch("COMMIT").map_err(error));
+                    (answer, true)
+                }
+            };
+            if last {
+                self.take_back(first);
+                drop(answer.send(outcome));
+                return;
+            }
+            // One who no longer waits ends it by going away.
+            drop(answer.send(Ok(())));
+        }
+        self.take_back(first);
+    }
+
+    fn import_part(&mut self, commit: &Commit) -> Result<(), Error> {
+        admit(commit)?;
+        match apply::check(&self.connection, commit) {
+            Ok(()) => {
+                // The places are asked for by nobody.
+                apply::apply(&self.connection, commit, &mut self.next, &mut Vec::new())
+            }
+            Err(Stop::Refused(failure) | Stop::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// Ends a transaction that is still under way; its objects took the places from `first` on.
+    fn take_back(&mut self, first: i64) {
+        self.copied = 0;
+        if self.connection.is_autocommit() {
+            return;
+        }
+        self.next = first;
+        if let Err(failure) = self.connection.execute_batch("ROLLBACK") {
+            tracing::error!(%failure, "a transaction could not be rolled back");
+        }
+    }
+
+    /// Waits for commits and takes those that are there. Returns what comes after them, if it is no
+    /// commit.
+    fn gather(&mut self, jobs: &mut Vec<Job>) -> Option<Next> {
         self.wait();
         let mut bytes = 0;
         while jobs.len() < GROUP && bytes < GROUP_BYTES {
@@ -198,7 +273,8 @@ impl Thread {
                     bytes += job.commit.weight();
                     jobs.push(job);
                 }
-                Message::Close(answer) => return Some(answer),
+                Message::Import(steps) => return Some(Next::Import(steps)),
+                Message::Close(answer) => return Some(Next::Close(answer)),
                 #[cfg(test)]
                 Message::Run(work) => work(&self.connection),
             }
@@ -327,7 +403,7 @@ impl Thread {
         }
     }
 
-    fn close(&mut self, answer: Option<oneshot::Sender<Result<(), Error>>>) {
+    fn close(&mut self, answer: oneshot::Sender<Result<(), Error>>) {
         drop(self.queue.close());
         // It would hold up the other writers while it waits for readers.
         if self.alone {
@@ -337,8 +413,6 @@ impl Thread {
             .map(|other| std::mem::replace(&mut self.connection, other))
             .and_then(|connection| connection.close().map_err(|(_, failure)| failure))
             .map_err(error);
-        if let Some(answer) = answer {
-            drop(answer.send(closed));
-        }
+        drop(answer.send(closed));
     }
 }
