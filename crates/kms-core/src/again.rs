@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use kmip::enumerations::ResultReason;
 use kms_crypto::hash::{Hash, Hasher};
-use kms_store::{MAX_ANSWER, Write};
+use kms_store::{KeptAnswer, MAX_ANSWER, Write};
 
 use crate::Service;
 use crate::custody::Vault;
@@ -23,8 +23,6 @@ pub const IDEMPOTENCY_KEY_LENGTH_MAX: usize = 255;
 const KEPT_S: i64 = 86_400 + 3_600;
 /// How many answers one step of forgetting takes, or a few more.
 const FORGET_ROWS: usize = 500;
-/// How many answers one step of sealing anew takes.
-const RESEAL_ROWS: usize = 200;
 /// The length of a digest.
 const DIGEST: usize = 32;
 /// The longest answer that is kept, in bytes; what it is sealed with comes to it.
@@ -169,21 +167,26 @@ impl Service {
         Ok(oldest.len() == FORGET_ROWS)
     }
 
-    /// Seals answers that an older data key sealed by the current one, a few at a time. Returns whether
-    /// there may be more; one that was altered stays as it is, and is forgotten with the others.
-    pub(crate) async fn reseal_answers(&self) -> Result<bool> {
+    /// Seals answers anew by the current data key: how many were, and which cannot be opened. These
+    /// stay as they are, and are forgotten with the others.
+    pub(crate) async fn reseal_answers(
+        &self,
+        rows: Vec<KeptAnswer>,
+    ) -> Result<(usize, Vec<String>)> {
         let keys = self.vault.sealing().await?;
-        let rows = self.store.answers_sealed_before(keys.generation(), RESEAL_ROWS).await;
-        let rows = rows.map_err(from_store)?;
         let mut writes = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let Ok(plain) = self.vault.open_answer(row) else { continue };
+        let mut altered = Vec::new();
+        for row in rows {
+            let Ok(plain) = self.vault.open_answer(&row) else {
+                altered.push(format!("answers/{}/{}", hex::encode(row.id), row.place));
+                continue;
+            };
             let answer = keys.seal_answer(row.id, row.place, row.at, plain.expose())?;
-            writes.push(Write::ResealAnswer { answer, expected: row.sealed.clone() });
+            writes.push(Write::ResealAnswer { answer, expected: row.sealed });
         }
-        let more = rows.len() == RESEAL_ROWS && !writes.is_empty();
+        let made = writes.len();
         self.store.commit(Vec::new(), writes).await.map_err(from_store)?;
-        Ok(more)
+        Ok((made, altered))
     }
 
     async fn forget_until(&self, until: i64) -> Result<()> {

@@ -201,7 +201,7 @@ impl Service {
             }
         }
         self.streams.forget_idle(now);
-        let forgets = self.forget_answers().await? | self.reseal_answers().await?;
+        let forgets = self.forget_answers().await?;
         // Where none could be moved, the next page would be the same.
         Ok(full && moved || forgets)
     }

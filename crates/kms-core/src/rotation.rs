@@ -380,6 +380,11 @@ impl Worker<'_> {
                     self.made(generation, made);
                     return altered.into_iter().try_for_each(|name| self.alter(name));
                 }
+                SealedRows::Answers(rows) => {
+                    let (made, altered) = self.service.reseal_answers(rows).await?;
+                    self.made(generation, made);
+                    altered.into_iter().try_for_each(|name| self.alter(name))?;
+                }
                 rows => {
                     let writes = self.audit_rows(rows).await?;
                     self.audit(writes, generation).await?;

@@ -5,7 +5,7 @@
 use crate::Error;
 use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::commit::at_most;
-use crate::record::{Grant, KeyringRow, Usage};
+use crate::record::{Grant, KeptAnswer, KeyringRow, Usage};
 
 /// The longest slot, in bytes.
 pub const MAX_SLOT: usize = 2048;
@@ -79,11 +79,13 @@ pub enum SealedTable {
     AuditHeads,
     /// Records of changes that are on their way into a log.
     AuditChanges,
+    /// Answers that are kept.
+    Answers,
 }
 
 impl SealedTable {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Objects,
         Self::Grants,
         Self::Usage,
@@ -91,6 +93,7 @@ impl SealedTable {
         Self::AuditEpochs,
         Self::AuditHeads,
         Self::AuditChanges,
+        Self::Answers,
     ];
 
     /// The table's name.
@@ -103,6 +106,7 @@ impl SealedTable {
             Self::AuditEpochs => "audit_epochs",
             Self::AuditHeads => "audit_heads",
             Self::AuditChanges => "audit_changes",
+            Self::Answers => "answers",
         }
     }
 }
@@ -146,4 +150,6 @@ pub enum SealedRows {
     AuditHeads(Vec<AuditHead>),
     /// Records of changes.
     AuditChanges(Vec<AuditChange>),
+    /// Answers that are kept.
+    Answers(Vec<KeptAnswer>),
 }

@@ -284,15 +284,6 @@ impl Store {
         self.backend.oldest_answers(until, limit).await
     }
 
-    /// Answers that were sealed by an older generation of keys than `generation`.
-    pub async fn answers_sealed_before(
-        &self,
-        generation: u32,
-        limit: usize,
-    ) -> Result<Vec<KeptAnswer>, Error> {
-        self.backend.answers_sealed_before(generation, limit).await
-    }
-
     /// Records of changes that are not known to be in the log of `server`, from one to another epoch
     /// and number, both included, in this order.
     pub async fn audit_changes(

@@ -80,8 +80,6 @@ pub(crate) trait Backend: Send + Sync {
     fn answers<'a>(&'a self, id: &'a [u8; 32]) -> Answer<'a, Vec<KeptAnswer>>;
     /// The moments of the oldest answers, until one.
     fn oldest_answers(&self, until: i64, limit: usize) -> Answer<'_, Vec<i64>>;
-    /// Answers of older generations than one.
-    fn answers_sealed_before(&self, generation: u32, limit: usize) -> Answer<'_, Vec<KeptAnswer>>;
     /// Records of changes, from one to another epoch and number, both included.
     fn audit_changes<'a>(
         &'a self,

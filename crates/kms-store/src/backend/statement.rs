@@ -148,8 +148,8 @@ statements! {
         "SELECT ", answer_columns!(), " FROM answers WHERE id = ?1 ORDER BY place"
     );
     OldestAnswers = "SELECT at FROM answers WHERE at <= ?1 ORDER BY at LIMIT ?2";
-    AnswersSealedBefore = concat!(
-        "SELECT ", answer_columns!(), " FROM answers WHERE sealed_by < ?1 LIMIT ?2"
+    SealedAnswers = concat!(
+        "SELECT ", answer_columns!(), " FROM answers WHERE sealed_by = ?1 LIMIT ?2"
     );
     AuditChanges = "SELECT epoch, number, at, body, mac, sealed_by FROM audit_changes WHERE server = ?1 \
          AND (epoch, number) >= (?2, ?3) AND (epoch, number) <= (?4, ?5) \
@@ -200,7 +200,8 @@ statements! {
          AND NOT EXISTS (SELECT 1 FROM api_tokens WHERE sealed_by = ?1) \
          AND NOT EXISTS (SELECT 1 FROM audit_epochs WHERE sealed_by = ?1) \
          AND NOT EXISTS (SELECT 1 FROM audit_heads WHERE sealed_by = ?1) \
-         AND NOT EXISTS (SELECT 1 FROM audit_changes WHERE sealed_by = ?1)";
+         AND NOT EXISTS (SELECT 1 FROM audit_changes WHERE sealed_by = ?1) \
+         AND NOT EXISTS (SELECT 1 FROM answers WHERE sealed_by = ?1)";
     AddMeta = "INSERT INTO meta (\"key\", \"value\") VALUES (?1, ?2)";
     PutMeta = "UPDATE meta SET \"value\" = ?2 WHERE \"key\" = ?1 AND \"value\" = ?3";
     AddApiToken = "INSERT INTO api_tokens (id, name, userid, hash, created, expires, revoked, mac, \
@@ -236,7 +237,8 @@ statements! {
          UNION ALL SELECT 3, sealed_by, count(*) FROM api_tokens GROUP BY sealed_by \
          UNION ALL SELECT 4, sealed_by, count(*) FROM audit_epochs GROUP BY sealed_by \
          UNION ALL SELECT 5, sealed_by, count(*) FROM audit_heads GROUP BY sealed_by \
-         UNION ALL SELECT 6, sealed_by, count(*) FROM audit_changes GROUP BY sealed_by";
+         UNION ALL SELECT 6, sealed_by, count(*) FROM audit_changes GROUP BY sealed_by \
+         UNION ALL SELECT 7, sealed_by, count(*) FROM answers GROUP BY sealed_by";
     SealedObjects = "SELECT seq, id, shard FROM objects WHERE sealed_by = ?1 AND seq > ?2 \
          ORDER BY seq LIMIT ?3";
     SealedGrants = concat!(

@@ -1,8 +1,8 @@
 //! The keyring and what it seals: changed all or nothing, counted, found page by page.
 
 use kms_store::{
-    AuditChange, AuditEpoch, AuditHead, AuditWrite, Error, KeyringRow, KeyringWrite, SealedRows,
-    SealedTable, Store, Write,
+    AuditChange, AuditEpoch, AuditHead, AuditWrite, Error, KeptAnswer, KeyringRow, KeyringWrite,
+    SealedRows, SealedTable, Store, Write,
 };
 
 use crate::{Fixture, commit, grant, put, row};
@@ -79,6 +79,8 @@ async fn fill(store: &Store, by: u32) {
         AuditWrite::Change(change(by, by.into())),
     ];
     commit(store, audit.map(Write::Audit).into()).await;
+    let kept = KeptAnswer { id: [0; 32], place: by, at: 0, sealed_by: by, sealed: vec![1] };
+    commit(store, vec![Write::Answer(kept)]).await;
 }
 
 pub(crate) async fn rows_are_found_by_the_data_key_that_seals_them(fixture: impl Fixture) {
@@ -107,6 +109,7 @@ pub(crate) async fn rows_are_found_by_the_data_key_that_seals_them(fixture: impl
                 SealedRows::ApiTokens => Vec::new(),
                 SealedRows::AuditEpochs(rows) => rows.iter().map(|it| it.server.clone()).collect(),
                 SealedRows::AuditHeads(rows) => rows.iter().map(|it| it.server.clone()).collect(),
+                SealedRows::Answers(rows) => rows.iter().map(|it| it.place.to_string()).collect(),
                 SealedRows::AuditChanges(rows) => {
                     rows.iter().map(|it| it.number.to_string()).collect()
                 }

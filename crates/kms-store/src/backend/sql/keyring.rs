@@ -101,6 +101,10 @@ impl Server {
                 };
                 SealedRows::Usage(self.all(Statement::SealedUsage, &values, read).await?)
             }
+            SealedTable::Answers => {
+                let read = super::read::answer;
+                SealedRows::Answers(self.all(Statement::SealedAnswers, &values, read).await?)
+            }
             SealedTable::ApiTokens => SealedRows::ApiTokens,
             SealedTable::AuditEpochs | SealedTable::AuditHeads | SealedTable::AuditChanges => {
                 return self.sealed_audit(table, generation, &values).await;

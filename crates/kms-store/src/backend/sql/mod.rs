@@ -303,10 +303,6 @@ impl Backend for Server {
         Box::pin(self.oldest_answers(until, limit))
     }
 
-    fn answers_sealed_before(&self, generation: u32, limit: usize) -> Answer<'_, Vec<KeptAnswer>> {
-        Box::pin(self.answers_sealed_before(generation, limit))
-    }
-
     fn audit_changes<'a>(
         &'a self,
         server: &'a str,

@@ -279,15 +279,6 @@ impl Server {
         self.all(Statement::OldestAnswers, &values, |row| row.int(0)).await
     }
 
-    pub(super) async fn answers_sealed_before(
-        &self,
-        generation: u32,
-        limit: usize,
-    ) -> Result<Vec<KeptAnswer>, Error> {
-        let values = [Value::Int(generation.into()), Value::Int(whole(limit))];
-        self.all(Statement::AnswersSealedBefore, &values, answer).await
-    }
-
     pub(super) async fn removed(&self, id: &str) -> Result<bool, Error> {
         let versions = self.all(Statement::Version, &[Value::Text(id)], |row| row.int(0)).await?;
         Ok(versions.first() == Some(&REMOVED))
@@ -305,7 +296,7 @@ impl Server {
     }
 }
 
-fn answer(row: &Row) -> Result<KeptAnswer, Failure> {
+pub(super) fn answer(row: &Row) -> Result<KeptAnswer, Failure> {
     let id = row.bytes(0)?.try_into();
     Ok(KeptAnswer {
         id: id.map_err(|_length| Failure::Other("an answer has a strange name".to_owned()))?,

@@ -147,6 +147,10 @@ pub(super) fn rows(
                 Ok((convert::get(row, 0)?, usage))
             })?)
         }
+        SealedTable::Answers => {
+            let mut statement = prepare(sql("id, place, at, sealed_by, sealed"))?;
+            SealedRows::Answers(convert::collect(&mut statement, values, super::read::answer)?)
+        }
         SealedTable::ApiTokens => SealedRows::ApiTokens,
         SealedTable::AuditEpochs | SealedTable::AuditHeads | SealedTable::AuditChanges => {
             return audit_rows(connection, table, generation, limit);

@@ -272,10 +272,6 @@ impl Backend for Sqlite {
         self.read(move |connection| read::oldest_answers(connection, until, limit))
     }
 
-    fn answers_sealed_before(&self, generation: u32, limit: usize) -> Answer<'_, Vec<KeptAnswer>> {
-        self.read(move |connection| read::answers_sealed_before(connection, generation, limit))
-    }
-
     fn audit_changes<'a>(
         &'a self,
         server: &'a str,

@@ -197,19 +197,7 @@ pub(super) fn oldest_answers(
     convert::collect(&mut statement, (until, limit), |row| convert::get(row, 0))
 }
 
-pub(super) fn answers_sealed_before(
-    connection: &Connection,
-    generation: u32,
-    limit: usize,
-) -> Result<Vec<KeptAnswer>, Error> {
-    const SQL: &str =
-        "SELECT id, place, at, sealed_by, sealed FROM answers WHERE sealed_by < ?1 LIMIT ?2";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(SQL).map_err(error)?;
-    convert::collect(&mut statement, (generation, limit), answer)
-}
-
-fn answer(row: &rusqlite::Row<'_>) -> Result<KeptAnswer, Error> {
+pub(super) fn answer(row: &rusqlite::Row<'_>) -> Result<KeptAnswer, Error> {
     Ok(KeptAnswer {
         id: convert::get(row, 0)?,
         place: convert::get(row, 1)?,
