@@ -52,6 +52,11 @@ fn bare(connection: &mut Connection, key: &str, body: &Value) -> Answer {
     send(connection, BARE, &[key], &body.to_string())
 }
 
+/// Makes a key under a name, unless it was made; its identifier.
+pub(super) fn made_once(server: &Server, key: &str) -> String {
+    id(&bare(&mut server.connect(), key, &create(key)))
+}
+
 /// The identifier in an answer, in whichever encoding.
 fn id(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());

@@ -47,9 +47,12 @@ fn a_rotation_leaves_nothing_to_the_older_key() {
         let key = home.file("key", &KEY, 0o600);
         let server = protected(home.server(), &key).start();
         let ids = made(&server, 300);
+        let once = super::again::made_once(&server, "rotated");
         // Beside it, and once more without it.
         rotate(&home, &key);
         assert_kept(&server, &ids);
+        // What is kept of requests, too.
+        assert_eq!(super::again::made_once(&server, "rotated"), once);
         let text = shown(&home, &key);
         assert!(text.contains("\n2  ") && !text.contains("\n1  "), "{text}");
         let more = made(&server, 3);
