@@ -360,7 +360,7 @@ fn no_server_sees_half_of_an_import() {
     }
 }
 
-/// The most memory that a command had, in KiB.
+/// The most memory that a command had, in KiB, as far as it was seen.
 fn peak(mut child: Child) -> u64 {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
@@ -369,25 +369,31 @@ fn peak(mut child: Child) -> u64 {
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let now = line.and_then(|line| line.trim().split(' ').next()?.parse().ok());
         peak = now.unwrap_or(0).max(peak);
-        pause();
+        // The last moments are those that count.
+        std::thread::yield_now();
     }
     assert!(child.wait().unwrap().success());
     peak
 }
 
+/// What an import, an export and a check of so many objects take.
+fn peaks(copies: u32) -> [u64; 3] {
+    let desk = Desk::new(None);
+    let (_, archive) = desk.archives(copies);
+    let import = peak(desk.spawn(&["import", "--from", &archive]));
+    let to = desk.path("out").display().to_string();
+    let export = peak(desk.spawn(&["export", "--to", &to]));
+    [import, export, peak(desk.spawn(&["verify", &to]))]
+}
+
 #[test]
 fn memory_does_not_grow_with_the_objects() {
-    // Some pages are in memory at once, so that the lesser number is that of some pages.
-    let [few, many] = [3000, 12_000].map(|copies| {
-        let desk = Desk::new(None);
-        let (_, archive) = desk.archives(copies);
-        let import = peak(desk.spawn(&["import", "--from", &archive]));
-        let to = desk.path("out").display().to_string();
-        let export = peak(desk.spawn(&["export", "--to", &to]));
-        let verify = peak(desk.spawn(&["verify", &to]));
-        [("import", import), ("export", export), ("verify", verify)]
-    });
-    for ((what, few), (_, many)) in few.into_iter().zip(many) {
+    // Some pages are in memory at once, so that the lesser number is that of some pages. Of a short
+    // run the end may be missed.
+    let few = (0..3).map(|_| peaks(3000)).reduce(|a, b| [0, 1, 2].map(|it| a[it].max(b[it])));
+    let few = few.unwrap();
+    let many = peaks(12_000);
+    for (what, (few, many)) in ["import", "export", "verify"].iter().zip(few.iter().zip(many)) {
         assert!(many < few + few / 4, "{what}: {few} KiB, then {many} KiB");
     }
 }
