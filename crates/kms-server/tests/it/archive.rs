@@ -127,16 +127,17 @@ impl Desk {
         let busy = match database.kind() {
             Kind::Postgres => {
                 "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
-                 WHERE c.relname = 'object_index' AND l.mode = 'RowExclusiveLock' AND l.database = \
+                 WHERE c.relname = 'objects' AND l.mode = 'RowExclusiveLock' AND l.database = \
                  (SELECT oid FROM pg_database WHERE datname = current_database())"
             }
+            // What is not committed yet can be counted here.
             _ => {
-                "SELECT count(*) FROM information_schema.innodb_trx t \
-                 JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
-                 WHERE p.db = database() AND t.trx_rows_modified > 100"
+                "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED; \
+                 SELECT count(*) FROM objects"
             }
         };
-        database.sql(busy).trim() != "0"
+        // At first there is no such table.
+        database.try_sql(busy).is_ok_and(|count| count.trim() != "0")
     }
 }
 
@@ -308,22 +309,19 @@ fn what_is_wrong_is_said_and_ends_with_its_code() {
 fn a_killed_import_leaves_nothing() {
     for kind in PLACES {
         let desk = Desk::new(kind);
-        // So many that it is seen at work: SQLite keeps the first thousands in memory, and PostgreSQL
-        // takes many at a time.
-        let copies = if kind == Some(Kind::MariaDb) { 4000 } else { 20_000 };
+        // So many that it is seen at work; SQLite keeps the first thousands in memory.
+        let copies = if kind.is_none() { 20_000 } else { 8000 };
         let last = format!("copy-{}", copies - 1);
         let (_, many) = desk.archives(copies);
         let import = ["import", "--from", &many];
-        let mut killed = 0;
         for _ in 0..3 {
             let mut child = desk.spawn(&import);
             while !desk.is_amid() && child.try_wait().unwrap().is_none() {
                 pause();
             }
             drop(child.kill());
-            if child.wait().unwrap().code().is_none() {
-                killed += 1;
-            }
+            let ended = child.wait().unwrap();
+            assert_eq!(ended.code(), None, "{kind:?}: it was killed at work");
             let mut server = desk.server();
             for id in ["seed", "copy-0", &last] {
                 assert_eq!(get(&server, id), None, "{kind:?}");
@@ -331,7 +329,6 @@ fn a_killed_import_leaves_nothing() {
             server.terminate();
             assert!(server.wait().success());
         }
-        assert_eq!(killed, 3, "{kind:?}: each was killed at work");
         let ended = desk.run(&import);
         assert_eq!(ended.status.code(), Some(0), "{kind:?} {ended:?}");
         let server = desk.server();
@@ -363,7 +360,7 @@ fn no_server_sees_half_of_an_import() {
     }
 }
 
-/// The most memory that a command had, in KiB.
+/// The most memory that a command had, in KiB, as far as it was seen.
 fn peak(mut child: Child) -> u64 {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
@@ -372,25 +369,31 @@ fn peak(mut child: Child) -> u64 {
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let now = line.and_then(|line| line.trim().split(' ').next()?.parse().ok());
         peak = now.unwrap_or(0).max(peak);
-        pause();
+        // The last moments are those that count.
+        std::thread::yield_now();
     }
     assert!(child.wait().unwrap().success());
     peak
 }
 
+/// What an import, an export and a check of so many objects take.
+fn peaks(copies: u32) -> [u64; 3] {
+    let desk = Desk::new(None);
+    let (_, archive) = desk.archives(copies);
+    let import = peak(desk.spawn(&["import", "--from", &archive]));
+    let to = desk.path("out").display().to_string();
+    let export = peak(desk.spawn(&["export", "--to", &to]));
+    [import, export, peak(desk.spawn(&["verify", &to]))]
+}
+
 #[test]
 fn memory_does_not_grow_with_the_objects() {
-    // Some pages are in memory at once, so that the lesser number is that of some pages.
-    let [few, many] = [3000, 12_000].map(|copies| {
-        let desk = Desk::new(None);
-        let (_, archive) = desk.archives(copies);
-        let import = peak(desk.spawn(&["import", "--from", &archive]));
-        let to = desk.path("out").display().to_string();
-        let export = peak(desk.spawn(&["export", "--to", &to]));
-        let verify = peak(desk.spawn(&["verify", &to]));
-        [("import", import), ("export", export), ("verify", verify)]
-    });
-    for ((what, few), (_, many)) in few.into_iter().zip(many) {
+    // Some pages are in memory at once, so that the lesser number is that of some pages. Of a short
+    // run the end may be missed.
+    let few = (0..3).map(|_| peaks(3000)).reduce(|a, b| [0, 1, 2].map(|it| a[it].max(b[it])));
+    let few = few.unwrap();
+    let many = peaks(12_000);
+    for (what, (few, many)) in ["import", "export", "verify"].iter().zip(few.iter().zip(many)) {
         assert!(many < few + few / 4, "{what}: {few} KiB, then {many} KiB");
     }
 }
