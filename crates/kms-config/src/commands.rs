@@ -77,6 +77,13 @@ pub const TOKEN_REVOKE: &str = "token revoke";
 /// The words of `audit verify`.
 pub const AUDIT_VERIFY: &str = "audit verify";
 
+/// The words of `keyring show`.
+pub const KEYRING_SHOW: &str = "keyring show";
+/// The words of `keyring protect`.
+pub const KEYRING_PROTECT: &str = "keyring protect";
+/// The words of `keyring rotate`.
+pub const KEYRING_ROTATE: &str = "keyring rotate";
+
 /// The words of `migrate`.
 pub const MIGRATE: &str = "migrate";
 /// What makes `migrate` only look.
@@ -134,6 +141,34 @@ pub static COMMANDS: &[Command] = &[
             "The first record that is still there, the first of a file: older files were put away",
         )],
         help: "Checks the audit log: names the first record that was changed, removed or cut off.",
+    },
+    Command {
+        name: KEYRING_SHOW,
+        operands: &[],
+        help: "Shows the data keys: what protects each, how many rows it seals, how far a rotation is.",
+    },
+    Command {
+        name: KEYRING_PROTECT,
+        operands: &[
+            Operand {
+                name: "KIND",
+                argument: Some("--with"),
+                required: true,
+                flag: false,
+                help: "file (a root key) or clear (nothing)",
+            },
+            optional(
+                "FILE",
+                "--new-root-key",
+                "The root key from now on; else the server's own, which is made if it is not there",
+            ),
+        ],
+        help: "Changes what protects the data keys; out of the clear, everything is sealed anew.",
+    },
+    Command {
+        name: KEYRING_ROTATE,
+        operands: &[],
+        help: "Makes a new data key and seals everything anew with it, beside servers or alone.",
     },
     Command {
         name: MIGRATE,

@@ -262,6 +262,37 @@ impl ApiTokens {
         outcome.map_err(TokenError::Store)
     }
 
+    /// Proves anew the tokens that an older data key proves: how many were, and which were altered and
+    /// stay as they are.
+    pub(crate) async fn reseal(&self, generation: u32) -> Result<(usize, Vec<String>), TokenError> {
+        for _ in 0..TRIES {
+            let (rows, epoch) = self.store.api_tokens().await?;
+            let is_older = |row: &ApiToken| row.sealed_by == generation;
+            let (mut ours, altered): (Vec<_>, Vec<_>) =
+                rows.into_iter().partition(|row| self.is_genuine(row, epoch));
+            let altered = altered.iter().filter(|row| is_older(row));
+            let altered = altered.map(|row| format!("api_tokens/{}", row.id)).collect();
+            let count = ours.iter().filter(|row| is_older(row)).count();
+            if count == 0 {
+                return Ok((0, altered));
+            }
+            let keys = self.vault.sealing().await.map_err(TokenError::Sealed)?;
+            let next = epoch.saturating_add(1);
+            for row in &mut ours {
+                row.sealed_by = keys.generation();
+                row.mac = keys.api_token_mac(row, next);
+            }
+            let write = Write::ApiTokens { remove: Vec::new(), put: ours, epoch: (epoch, next) };
+            match self.store.commit(Vec::new(), vec![write]).await {
+                Ok(()) => return Ok((count, altered)),
+                Err(kms_store::Error::Conflict { .. }) => {}
+                Err(error) => return Err(TokenError::Store(error)),
+            }
+        }
+        // The next round comes back to them.
+        Ok((0, Vec::new()))
+    }
+
     /// Whether there is any token, good or not.
     pub async fn exist(&self) -> Result<bool, kms_store::Error> {
         Ok(!self.store.api_tokens().await?.0.is_empty())
@@ -273,6 +304,9 @@ impl ApiTokens {
         let (found, is_newest) = self.look_up(id).await.map_err(Invalid::Unavailable)?;
         let is_known = found.is_some();
         let (row, epoch) = found.unwrap_or_else(|| (stranger(id), 0));
+        if let Err(error) = self.vault.meet(row.sealed_by).await {
+            tracing::warn!(%error, "the keyring cannot be read");
+        }
         let secret = secret::equal(&hash_of(text), &row.hash);
         let genuine = self.is_genuine(&row, epoch) && is_newest;
         if !is_known {

@@ -2,7 +2,7 @@
 //!
 //! New things are sealed by the current generation, and whatever is read is opened by its own. Which
 //! generations there are stands in the database and may change while the server runs: the vault looks
-//! every second. While there is one that it
+//! every second, and whenever it meets a generation that it does not know. While there is one that it
 //! cannot open it seals nothing: what it sealed with an older one might be without a key tomorrow.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,7 +12,10 @@ use kmip::enumerations::ResultReason;
 use kmip::stored::StoredRecord;
 use kms_crypto::secret::{self, Secret};
 use kms_seal::{Clear, Protection};
-use kms_store::{ApiToken, AuditChange, AuditEpoch, AuditHead, Grant, KeyringRow, Row, Store};
+use kms_store::{
+    ApiToken, AuditChange, AuditEpoch, AuditHead, Grant, KeyringRow, KeyringWrite, Row, Store,
+    Usage,
+};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -24,8 +27,14 @@ use crate::usage::Counters;
 use crate::vault::{Keys, tampered};
 
 /// How long the generations that were read are relied on when something is sealed. A
-/// generation that went out of use is kept for longer.
+/// generation that went out of use is kept for longer ([`crate::rotation::GRACE`]).
 const FRESH: Duration = Duration::from_secs(3);
+/// How soon they are read again for a generation that is not known: anybody can write a number into
+/// a row.
+const AGAIN: Duration = Duration::from_millis(200);
+/// How long what was read before is opened by a data key that was removed: longer than a row is ever
+/// used without asking the database, which is a minute.
+const FADING: Duration = Duration::from_secs(90);
 
 /// The keys that everything rests under.
 pub struct Vault {
@@ -37,13 +46,21 @@ pub struct Vault {
 }
 
 /// The keyring as it was read.
+#[derive(Clone)]
 struct Ring {
+    /// The slots of the keys.
     rows: Vec<KeyringRow>,
+    /// What was read last, even if it was not accepted.
+    last: Vec<KeyringRow>,
     /// By ascending generation.
     keys: Vec<Arc<Keys>>,
     /// Why nothing can be sealed.
     trouble: Option<String>,
     read: Instant,
+    /// Since when the current generation is known to be that.
+    since: Instant,
+    /// Keys whose generation was removed, and when. Rows that were read before may still be in use.
+    fading: Vec<(Arc<Keys>, Instant)>,
 }
 
 impl Ring {
@@ -53,10 +70,12 @@ impl Ring {
         protection: &Protection,
     ) -> std::result::Result<Self, OpenError> {
         let opened = keyring::unlock(store.database_id(), &rows, protection)?;
-        let keys = |key: &keyring::Key| Keys::new(key.generation, &key.data_key).map(Arc::new);
+        let keys = |key: &keyring::Key| Keys::new(key.generation, &key.secret).map(Arc::new);
         let keys: Result<_> = opened.iter().map(keys).collect();
         let keys = keys.map_err(OpenError::Start)?;
-        Ok(Self { rows, keys, trouble: None, read: Instant::now() })
+        let now = Instant::now();
+        let last = rows.clone();
+        Ok(Self { rows, last, keys, trouble: None, read: now, since: now, fading: Vec::new() })
     }
 
     fn current(&self) -> Option<&Arc<Keys>> {
@@ -71,10 +90,27 @@ impl Ring {
         self.keys.iter().find(|keys| keys.generation() == generation)
     }
 
-    /// The same keys with another word on whether they may be used.
-    fn with(&self, trouble: Option<String>) -> Self {
-        let Self { rows, keys, .. } = self;
-        Self { rows: rows.clone(), keys: keys.clone(), trouble, read: Instant::now() }
+    /// The keys of a generation that is in use, or was a moment ago.
+    fn reading(&self, generation: u32) -> Option<&Arc<Keys>> {
+        let fading = || {
+            let mut fresh = self.fading.iter().filter(|(_, since)| since.elapsed() < FADING);
+            let found = fresh.find(|(keys, _)| keys.generation() == generation);
+            found.map(|(keys, _)| keys)
+        };
+        self.of(generation).or_else(fading)
+    }
+
+    /// Keeps the keys of `before` that are not in use any more, for a while.
+    fn after(mut self, before: &Self) -> Self {
+        let now = Instant::now();
+        let gone = before.keys.iter().filter(|keys| self.of(keys.generation()).is_none());
+        let gone: Vec<_> = gone.map(|keys| (Arc::clone(keys), now)).collect();
+        let fresh = |known: &&(Arc<Keys>, Instant)| known.1.elapsed() < FADING;
+        self.fading = before.fading.iter().filter(fresh).cloned().chain(gone).collect();
+        if before.generation() == self.generation() {
+            self.since = before.since;
+        }
+        self
     }
 }
 
@@ -116,33 +152,44 @@ impl Vault {
     async fn read_again(&self) -> std::result::Result<(), kms_store::Error> {
         let rows = self.store.keyring().await?;
         let known = self.ring();
-        if rows == known.rows {
-            self.put(known.with(None));
+        if rows == known.last {
+            self.put(Ring { read: Instant::now(), ..(*known).clone() });
             return Ok(());
         }
-        let opened = Ring::open(&self.store, rows, &self.protection);
+        let opened = Ring::open(&self.store, rows.clone(), &self.protection);
         let opened = opened.map_err(|error| error.to_string()).and_then(|ring| {
             let may = ring.keys.iter().all(|keys| is_expected(&known, keys.generation()));
             let may = may && ring.generation() >= known.generation();
             if may { Ok(ring) } else { Err("the table of data keys went back".to_owned()) }
         });
+        let generations =
+            |rows: &[KeyringRow]| -> Vec<u32> { rows.iter().map(|row| row.generation).collect() };
         match opened {
             Ok(ring) => {
-                let (before, now) = (known.generation(), ring.generation());
-                if before != now {
-                    tracing::info!(generation = now, "another data key is in use from now on");
+                let generation = ring.generation();
+                if known.generation() != generation {
+                    tracing::info!(generation, "another data key is in use from now on");
                 }
-                self.put(ring);
+                self.put(ring.after(&known));
+            }
+            // The keys are those that are in memory, whatever protects them now.
+            Err(why) if generations(&rows) == generations(&known.rows) => {
+                tracing::warn!(
+                    why,
+                    "the data keys were wrapped anew; this server goes on, and needs \
+                    the root key that is in use now when it is started again"
+                );
+                let last = rows.clone();
+                self.put(Ring { rows, last, read: Instant::now(), ..(*known).clone() });
             }
             Err(why) => {
-                if known.trouble.as_ref() != Some(&why) {
-                    tracing::error!(
-                        why,
-                        "the keyring was changed, and nothing is sealed any more; \
-                        start the server again with the root key that is in use now"
-                    );
-                }
-                self.put(known.with(Some(why)));
+                tracing::error!(
+                    why,
+                    "the keyring was changed, and nothing is sealed any more; start \
+                    the server again with the root key that is in use now"
+                );
+                let (last, trouble) = (rows, Some(why));
+                self.put(Ring { last, trouble, read: Instant::now(), ..(*known).clone() });
             }
         }
         Ok(())
@@ -165,8 +212,44 @@ impl Vault {
         self.current()
     }
 
+    /// Sees to it that a generation is known, if it is in use.
+    pub(crate) async fn meet(&self, generation: u32) -> Result<()> {
+        if self.ring().reading(generation).is_some() {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        let ring = self.ring();
+        if ring.of(generation).is_none() && ring.read.elapsed() > AGAIN {
+            self.read_again().await.map_err(from_store)?;
+        }
+        Ok(())
+    }
+
+    /// The older generations, and whether the data key of each rests in the clear.
+    pub(crate) fn older(&self) -> impl Iterator<Item = (u32, bool)> {
+        let ring = self.ring();
+        let count = ring.rows.len().saturating_sub(1);
+        (0..count).filter_map(move |at| {
+            ring.rows.get(at).map(|row| (row.generation, row.kind == Clear::KIND))
+        })
+    }
+
+    /// For how long the current generation has been known to be that.
+    pub(crate) fn current_for(&self) -> Duration {
+        self.ring().since.elapsed()
+    }
+
+    /// What removes these older generations, for which the current one then does not vouch any more.
+    pub(crate) fn without_older(&self, older: &[(u32, bool)]) -> Result<Vec<KeyringWrite>> {
+        let ring = self.ring();
+        let refused = |error: OpenError| Error::internal(error);
+        let gone = |row: &KeyringRow| older.iter().any(|(it, _)| *it == row.generation);
+        let id = self.store.database_id();
+        keyring::without(id, &ring.rows, gone, &self.protection).map_err(refused)
+    }
+
     fn of(&self, generation: u32) -> Option<Arc<Keys>> {
-        self.ring().of(generation).map(Arc::clone)
+        self.ring().reading(generation).map(Arc::clone)
     }
 }
 
@@ -189,21 +272,21 @@ fn sealed_off(why: &str) -> Error {
 impl Vault {
     /// Opens the record of `row`, and refuses it where the row is not what was sealed.
     pub(crate) fn open_record(&self, row: &Row) -> Result<StoredRecord> {
-        self.of(1).ok_or_else(|| tampered(&row.id))?.open_record(row)
+        self.of(row.sealed_by).ok_or_else(|| tampered(&row.id))?.open_record(row)
     }
 
     /// Opens the material of `row`, whose tag the (already opened) record vouches for.
     pub(crate) fn open_material(&self, row: &Row, record: &StoredRecord) -> Result<Secret> {
-        self.of(1).ok_or_else(|| tampered(&row.id))?.open_material(row, record)
+        self.of(row.sealed_by).ok_or_else(|| tampered(&row.id))?.open_material(row, record)
     }
 
-    pub(crate) fn open_usage(&self, id: &str, sealed: &[u8]) -> Result<Counters> {
-        self.of(1).ok_or_else(|| tampered(id))?.open_usage(id, sealed)
+    pub(crate) fn open_usage(&self, id: &str, usage: &Usage) -> Result<Counters> {
+        self.of(usage.sealed_by).ok_or_else(|| tampered(id))?.open_usage(id, &usage.sealed)
     }
 
     /// Whether `grant` is one that this server made and that was not withdrawn since.
     pub(crate) fn is_genuine(&self, grant: &Grant, epoch: u32) -> bool {
-        let keys = self.of(1);
+        let keys = self.of(grant.sealed_by);
         keys.is_some_and(|keys| secret::equal(&keys.grant_mac(grant, epoch), &grant.mac))
     }
 
@@ -219,30 +302,41 @@ impl Vault {
 
     /// Whether an API token is one that was made here, under this epoch of all tokens.
     pub(crate) fn is_genuine_token(&self, token: &ApiToken, epoch: u64) -> bool {
-        let keys = self.of(1);
+        let keys = self.of(token.sealed_by);
         keys.is_some_and(|keys| secret::equal(&keys.api_token_mac(token, epoch), &token.mac))
     }
 
     /// Whether the record of a change is one that a server made.
     pub(crate) fn is_genuine_change(&self, change: &AuditChange) -> bool {
-        let keys = self.of(1);
+        let keys = self.of(change.sealed_by);
         keys.is_some_and(|keys| secret::equal(&keys.audit_change_mac(change), &change.mac))
     }
 
     /// Whether how far an audit log is was written by a server.
     pub(crate) fn is_genuine_head(&self, head: &AuditHead) -> bool {
-        let keys = self.of(1);
+        let keys = self.of(head.sealed_by);
         keys.is_some_and(|keys| secret::equal(&keys.audit_head_mac(head), &head.mac))
     }
 
     /// The first key of an epoch; none if its row was altered.
     pub(crate) fn open_audit_key(&self, row: &AuditEpoch) -> Option<Zeroizing<[u8; 32]>> {
-        self.of(1)?.open_audit_key(row)
+        self.of(row.sealed_by)?.open_audit_key(row)
     }
 }
 
 /// What is in use, for operators.
 impl Vault {
+    /// Why nothing can be sealed; none where all is well.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.ring().trouble.clone()
+    }
+
+    /// How many data keys are in use, and the generation of the current one.
+    pub(crate) fn generations(&self) -> (usize, u32) {
+        let ring = self.ring();
+        (ring.keys.len(), ring.generation())
+    }
+
     /// Whether the current data key rests in the clear.
     pub fn is_clear(&self) -> bool {
         self.ring().rows.last().is_none_or(|row| row.kind == Clear::KIND)

@@ -409,8 +409,9 @@ impl Service {
     ) -> Result<()> {
         for row in self.valid_grants(object).await? {
             if row.user != user && vault::bucket(&row.user) == vault::bucket(user) {
-                let mut row = row;
-                row.mac = self.vault.current()?.grant_mac(&row, epoch(record, &row.user));
+                let (mut row, keys) = (row, self.vault.current()?);
+                row.sealed_by = keys.generation();
+                row.mac = keys.grant_mac(&row, epoch(record, &row.user));
                 unit.write(Write::PutGrant(row));
             }
         }
@@ -465,6 +466,9 @@ impl Service {
     /// What exactly `user` has on `object` at `now`.
     async fn held(&self, object: &Object, user: &str, now: i64) -> Result<Option<Held>> {
         let row = self.store.grant(object.id(), user).await.map_err(from_store)?;
+        if let Some(row) = &row {
+            self.vault.meet(row.sealed_by).await?;
+        }
         let valid = row.filter(|row| {
             !is_over(row, now) && self.vault.is_valid(row, epoch(object.record(), user))
         });
@@ -476,6 +480,9 @@ impl Service {
 
     async fn valid_grants(&self, object: &Object) -> Result<Vec<Grant>> {
         let mut rows = self.store.grants(object.id()).await.map_err(from_store)?;
+        for row in &rows {
+            self.vault.meet(row.sealed_by).await?;
+        }
         rows.retain(|row| self.vault.is_valid(row, epoch(object.record(), &row.user)));
         Ok(rows)
     }
@@ -553,6 +560,7 @@ impl Service {
         let now = self.clock.now();
         let mut items = Vec::with_capacity(rows.len());
         for row in rows.iter().filter(|row| row.row.id != REGISTER) {
+            self.vault.meet(row.row.sealed_by).await?;
             // What was altered is reported by the vault, and not listed.
             if let Ok(record) = self.vault.open_record(&row.row) {
                 let state = lifecycle::name(lifecycle::effective(&record, now));
@@ -586,6 +594,7 @@ impl Service {
                 continue;
             }
             let Some(object) = self.unit().object(&row.id).await? else { continue };
+            self.vault.meet(row.sealed_by).await?;
             let record = object.record();
             if record.owner == user || !self.vault.is_valid(&row, epoch(record, &row.user)) {
                 continue;

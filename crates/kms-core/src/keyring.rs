@@ -7,8 +7,9 @@
 use kms_crypto::random;
 use kms_crypto::secret::Secret;
 use kms_seal::{DATA_KEY_LENGTH, GENERATIONS_MAX, Opened, Place, Protection, Voucher};
-use kms_store::{KeyringRow, Store};
+use kms_store::{KeyringRow, KeyringWrite, Store};
 
+use crate::audit::{self, Act};
 use crate::clock::Clock;
 use crate::custody::Vault;
 use crate::error::Error;
@@ -54,7 +55,8 @@ pub enum OpenError {
 /// A data key that is in use.
 pub(crate) struct Key {
     pub(crate) generation: u32,
-    pub(crate) data_key: Secret,
+    pub(crate) secret: Secret,
+    made: Option<i64>,
 }
 
 /// The vault of a database, whose data key is made if there is none.
@@ -88,7 +90,7 @@ pub(crate) fn unlock(
         OpenError::Kind { found: row.kind.clone(), expected }
     };
     let opener = protection.opener(&current.kind).ok_or_else(|| kind(current))?;
-    let Opened { data_key, older: vouched, .. } = opener.unwrap(place(current), &current.slot)?;
+    let Opened { data_key, made, older: vouched } = opener.unwrap(place(current), &current.slot)?;
     let mut keys = Vec::with_capacity(rows.len());
     for row in older {
         let sealer = protection.opener_of_older(&row.kind).ok_or_else(|| kind(row))?;
@@ -98,9 +100,10 @@ pub(crate) fn unlock(
         if vouched.as_ref().is_some_and(|vouched| !vouched.contains(&ours)) {
             return Err(OpenError::Foreign { generation: row.generation });
         }
-        keys.push(Key { generation: row.generation, data_key: found.data_key });
+        let (secret, made) = (found.data_key, found.made);
+        keys.push(Key { generation: row.generation, secret, made });
     }
-    keys.push(Key { generation: current.generation, data_key });
+    keys.push(Key { generation: current.generation, secret: data_key, made });
     Ok(keys)
 }
 
@@ -115,6 +118,105 @@ async fn make(store: &Store, protection: &Protection, clock: &dyn Clock) -> Resu
         Ok(()) | Err(kms_store::Error::Exists { .. } | kms_store::Error::Unknown(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Makes a new data key, which is the current one from now on and vouches for those that there are;
+/// its generation. `open` opens those, and `to` protects the new one.
+pub async fn mint(
+    store: &Store,
+    open: &Protection,
+    to: &Protection,
+    clock: &dyn Clock,
+) -> Result<u32, OpenError> {
+    let vault = Vault::open(store, open.clone()).await?;
+    let rows = store.keyring().await?;
+    let keys = unlock(store.database_id(), &rows, open)?;
+    let last = rows.last().map_or(0, |row| row.generation);
+    let generation = last.checked_add(1).ok_or(kms_seal::Error::TooMany)?;
+    let data_key = random::secret(DATA_KEY_LENGTH).map_err(|cause| start(&cause))?;
+    let vouchers = vouchers(store.database_id(), &keys);
+    let place = Place { database_id: store.database_id(), generation };
+    let slot = to.sealer().wrap(place, &data_key, clock.now(), &vouchers)?;
+    let row = KeyringRow { generation, kind: to.sealer().kind().to_owned(), slot };
+    let write = KeyringWrite::Put { row, expected: None };
+    let detail = format!("generation {generation}, {}", to.sealer().kind());
+    change(store, &vault, clock, ("keyring rotate", &detail), vec![write]).await?;
+    Ok(generation)
+}
+
+/// Wraps all data keys anew, so that `to` protects them. Nothing that they seal changes.
+pub async fn rewrap(
+    store: &Store,
+    open: &Protection,
+    to: &Protection,
+    clock: &dyn Clock,
+) -> Result<(), OpenError> {
+    let vault = Vault::open(store, open.clone()).await?;
+    let rows = store.keyring().await?;
+    let keys = unlock(store.database_id(), &rows, open)?;
+    let mut writes = Vec::with_capacity(rows.len());
+    for (at, (row, key)) in rows.iter().zip(&keys).enumerate() {
+        let older = vouchers(store.database_id(), keys.get(..at).unwrap_or_default());
+        let place = Place { database_id: store.database_id(), generation: row.generation };
+        let made = key.made.unwrap_or_default();
+        let slot = to.sealer().wrap(place, &key.secret, made, &older)?;
+        let kind = to.sealer().kind().to_owned();
+        let expected = Some(row.slot.clone());
+        let row = KeyringRow { generation: row.generation, kind, slot };
+        writes.push(KeyringWrite::Put { row, expected });
+    }
+    let detail = to.sealer().kind().to_owned();
+    change(store, &vault, clock, ("keyring protect", &detail), writes).await
+}
+
+async fn change(
+    store: &Store,
+    vault: &Vault,
+    clock: &dyn Clock,
+    (operation, detail): (&'static str, &str),
+    writes: Vec<KeyringWrite>,
+) -> Result<(), OpenError> {
+    let act = Act { operation, detail: Some(detail), ..Act::default() };
+    let record = audit::record_beside(store, vault, clock, act).await?;
+    Ok(store.change_keyring(writes, Some(record)).await?)
+}
+
+fn vouchers(database_id: &str, keys: &[Key]) -> Vec<Voucher> {
+    let voucher =
+        |key: &Key| Voucher::of(Place { database_id, generation: key.generation }, &key.secret);
+    keys.iter().map(voucher).collect()
+}
+
+/// What removes the rows of older data keys that are `gone`, for which the current one then does not
+/// vouch any more: else a row that was kept aside could be put back.
+pub(crate) fn without(
+    database_id: &str,
+    rows: &[KeyringRow],
+    gone: impl Fn(&KeyringRow) -> bool,
+    protection: &Protection,
+) -> Result<Vec<KeyringWrite>, OpenError> {
+    let mut keys = unlock(database_id, rows, protection)?;
+    let (Some(current), Some(row)) = (keys.pop(), rows.last()) else {
+        return Err(OpenError::Empty);
+    };
+    let expected = protection.sealer().kind();
+    let kind = || OpenError::Kind { found: row.kind.clone(), expected };
+    let sealer = protection.opener(&row.kind).ok_or_else(kind)?;
+    let is_gone = |key: &Key| rows.iter().any(|row| row.generation == key.generation && gone(row));
+    keys.retain(|key| !is_gone(key));
+    let place = Place { database_id, generation: row.generation };
+    let vouchers = vouchers(database_id, &keys);
+    let made = current.made.unwrap_or_default();
+    let slot = sealer.wrap(place, &current.secret, made, &vouchers)?;
+    let mut writes: Vec<_> = rows
+        .iter()
+        .filter(|row| row.generation != current.generation && gone(row))
+        .map(|row| KeyringWrite::Remove { generation: row.generation, expected: row.slot.clone() })
+        .collect();
+    let row = KeyringRow { slot, ..row.clone() };
+    let expected = rows.last().map(|row| row.slot.clone());
+    writes.push(KeyringWrite::Put { row, expected });
+    Ok(writes)
 }
 
 fn start(cause: &dyn std::error::Error) -> OpenError {
@@ -150,7 +252,7 @@ mod tests {
     fn check(rows: &[KeyringRow], protection: &Protection, expected: Result<&[u8], &str>) {
         match (unlock("db", rows, protection), expected) {
             (Ok(keys), Ok(bytes)) => {
-                let found: Vec<_> = keys.iter().map(|key| key.data_key.expose()[0]).collect();
+                let found: Vec<_> = keys.iter().map(|key| key.secret.expose()[0]).collect();
                 assert_eq!(found, bytes);
             }
             (Err(error), Err(says)) => {

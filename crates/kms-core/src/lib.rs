@@ -30,6 +30,7 @@ mod object;
 mod operation;
 mod policy;
 mod principal;
+mod rotation;
 mod slow;
 mod stream;
 mod unit;
@@ -60,7 +61,7 @@ pub use crate::context::{IDENTIFIER_LENGTH_MAX, operation_name};
 pub use crate::custody::Vault;
 pub use crate::error::{Again, Error, Result};
 pub use crate::grant::{Access, Obtained, Owned, Page, Terms, grantee};
-pub use crate::keyring::OpenError;
+pub use crate::keyring::{OpenError, mint, rewrap};
 pub use crate::lifecycle::{effective, is_destroyed, name as state_name};
 pub use crate::matrix::{Cell, Who, access_matrix, cell, permissions};
 pub use crate::mechanism::{MECHANISMS, Mechanism};
@@ -69,12 +70,14 @@ pub use crate::policy::Policy;
 pub use crate::principal::{
     ADMIN, Caller, EVERYBODY, Principal, RequestId, SCOPES, USER_LENGTH_MAX, normal_user,
 };
+pub use crate::rotation::{Progress as RotationProgress, Turn};
 
 use kms_seal::Protection;
 use kms_store::Store;
 
 use crate::audit::Audit;
 use crate::grant::Turns;
+use crate::rotation::Rotation;
 use crate::slow::{Aside, Slow};
 use crate::stream::Streams;
 use crate::unit::Unit;
@@ -94,6 +97,7 @@ pub struct Service {
     slots: Slots,
     turns: Turns,
     audit: Audit,
+    rotation: Rotation,
 }
 
 /// How many threads make RSA keys.
@@ -116,12 +120,36 @@ impl Service {
         let (aside, usage) = (Aside::new(), Usage::default());
         let (slots, turns) = (Slots::start().map_err(OpenError::Start)?, Turns::default());
         let audit = Audit::default();
-        Ok(Self { store, vault, clock, policy, slow, aside, streams, usage, slots, turns, audit })
+        Ok(Self {
+            store,
+            vault,
+            clock,
+            policy,
+            slow,
+            aside,
+            streams,
+            usage,
+            slots,
+            turns,
+            audit,
+            rotation: Rotation::default(),
+        })
     }
 
     /// What has to be done about once a second: looks which data keys are in use.
     pub async fn keep_keyring(&self) -> std::result::Result<(), kms_store::Error> {
-        self.vault.refresh().await
+        self.vault.refresh().await?;
+        if self.is_rotating() { self.watch_rotation().await } else { Ok(()) }
+    }
+
+    /// Why nothing can be sealed; none where all is well.
+    pub fn keyring_trouble(&self) -> Option<String> {
+        self.vault.trouble()
+    }
+
+    /// How many data keys are in use, and the generation of the current one.
+    pub fn generations(&self) -> (usize, u32) {
+        self.vault.generations()
     }
 
     /// Whether the data key rests in the clear.

@@ -202,6 +202,7 @@ pub(crate) async fn find(
         let full = page.len() >= search.limit;
         for cached in page {
             let id = cached.row.id.clone();
+            context.vault().meet(cached.row.sealed_by).await?;
             // A row that was altered is reported by the vault and is never found.
             let Ok(object) = Object::open_row(context.vault(), &cached) else { continue };
             if !filter.matches(&object, context.now)
@@ -281,6 +282,7 @@ pub(crate) async fn by_tags(context: &mut Context<'_>, text: &str) -> Result<Str
         let last = page.last().map(|row| row.seq);
         let full = page.len() >= search.limit;
         for cached in page {
+            context.vault().meet(cached.row.sealed_by).await?;
             let Ok(object) = Object::open_row(context.vault(), &cached) else { continue };
             if !filter.matches(&object, context.now) {
                 continue;

@@ -103,6 +103,7 @@ impl Unit {
         }
         if let Some(cached) = self.store.cached(id) {
             self.reads.push((id.to_owned(), Some(cached.row.version)));
+            self.vault.meet(cached.row.sealed_by).await?;
             return Object::open_row(&self.vault, &cached).map(Some);
         }
         if let Some(asked) = self.asked.iter().find(|asked| asked.id == id) {
@@ -116,6 +117,9 @@ impl Unit {
             },
         };
         self.reads.push((id.to_owned(), cached.as_ref().map(|cached| cached.row.version)));
+        if let Some(cached) = &cached {
+            self.vault.meet(cached.row.sealed_by).await?;
+        }
         let object = cached.map(|cached| Object::open_row(&self.vault, &cached)).transpose()?;
         self.asked.push(Asked { id: id.to_owned(), object: object.clone(), grants });
         Ok(object)
@@ -195,6 +199,7 @@ impl Unit {
         loop {
             let row = self.store.grant(object.id(), user).await.map_err(from_store)?;
             let Some(row) = row else { return Ok(Vec::new()) };
+            self.vault.meet(row.sealed_by).await?;
             let epoch = grant::epoch(current.record(), user);
             // The last time it is reported.
             let is_valid = match tries {
@@ -210,7 +215,10 @@ impl Unit {
             tries = tries.saturating_sub(1);
             tokio::time::sleep(REREAD_AFTER).await;
             match self.store.object(object.id()).await.map_err(from_store)? {
-                Some(cached) => current = Object::open_row(&self.vault, &cached)?,
+                Some(cached) => {
+                    self.vault.meet(cached.row.sealed_by).await?;
+                    current = Object::open_row(&self.vault, &cached)?;
+                }
                 None => return Ok(Vec::new()),
             }
         }
@@ -320,7 +328,7 @@ impl Unit {
     }
 }
 
-fn seal(_vault: &Vault, keys: &Keys, draft: &Draft) -> Result<Option<Write>> {
+fn seal(vault: &Vault, keys: &Keys, draft: &Draft) -> Result<Option<Write>> {
     let id = &*draft.id;
     let Some(object) = &draft.object else {
         return Ok(draft.base.map(|expected| Write::Remove { id: id.to_owned(), expected }));
@@ -338,7 +346,18 @@ fn seal(_vault: &Vault, keys: &Keys, draft: &Draft) -> Result<Option<Write>> {
             record.material_tag = Some(Bytes(tag));
             (Some(sealed), generation)
         }
-        (None, Some(cached)) => (cached.row.material.clone(), cached.row.material_generation),
+        (None, Some(cached)) if cached.row.sealed_by == keys.generation() => {
+            (cached.row.material.clone(), cached.row.material_generation)
+        }
+        // Record and material are sealed by the same data key.
+        (None, Some(cached)) => {
+            let plain = vault.open_material(&cached.row, &record)?;
+            let generation = cached.row.material_generation;
+            let (sealed, tag) =
+                keys.seal_material(id, record.object_type, generation, plain.expose())?;
+            record.material_tag = Some(Bytes(tag));
+            (Some(sealed), generation)
+        }
         (None, None) => {
             record.material_tag = None;
             (None, object.generation())

@@ -171,7 +171,10 @@ impl Service {
         let sealed = self.store.usage(key.id()).await.map_err(from_store)?;
         let fresh = Counters { generation: key.generation(), ..Counters::default() };
         let counters = match &sealed {
-            Some(usage) => self.vault.open_usage(key.id(), &usage.sealed)?,
+            Some(usage) => {
+                self.vault.meet(usage.sealed_by).await?;
+                self.vault.open_usage(key.id(), usage)?
+            }
             None => fresh,
         };
         let current = if counters.generation == key.generation() { counters } else { fresh };

@@ -16,6 +16,12 @@ impl Clear {
     /// The kind of its slots.
     pub const KIND: &'static str = "clear";
 
+    /// When the data key in a slot was made.
+    pub(crate) fn made(slot: &[u8]) -> Option<i64> {
+        let made = slot.get(MAGIC.len() + DATA_KEY_LENGTH + TAG_LENGTH..)?;
+        made.try_into().ok().map(i64::from_be_bytes)
+    }
+
     /// Against mistakes, not against attackers, who have the key.
     fn binding(place: Place<'_>, made: &[u8], key: &[u8]) -> [u8; TAG_LENGTH] {
         let Place { database_id, generation } = place;

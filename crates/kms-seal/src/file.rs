@@ -34,6 +34,11 @@ impl File {
         Self { root }
     }
 
+    /// When the data key in a slot was made.
+    pub(crate) fn made(slot: &[u8]) -> Option<i64> {
+        Head::split(slot).map(|(head, ..)| head.made)
+    }
+
     /// The key that seals data keys, and what stands in the slot to recognise it by.
     fn keys(
         &self,

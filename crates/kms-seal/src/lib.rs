@@ -120,6 +120,16 @@ pub trait Sealer: Send + Sync {
     fn unwrap(&self, place: Place<'_>, slot: &[u8]) -> Result<Opened, Error>;
 }
 
+/// When the data key in a slot of this kind was made, in seconds since 1970, as the slot says without
+/// being opened; none where it does not.
+pub fn made(kind: &str, slot: &[u8]) -> Option<i64> {
+    match kind {
+        Clear::KIND => Clear::made(slot),
+        File::KIND => File::made(slot),
+        _ => None,
+    }
+}
+
 /// What a server is set up for: what protects new data keys, and which slots are accepted.
 #[derive(Clone)]
 pub struct Protection {

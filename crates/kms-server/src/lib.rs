@@ -17,6 +17,7 @@ mod limits;
 mod observe;
 mod protection;
 mod report;
+mod resealing;
 mod server;
 mod shutdown;
 mod wire;

@@ -80,6 +80,22 @@ pub(crate) fn of_command(config: &Config, build: Build) -> Result<Protection, St
     Ok(with(config, read(&choice)?, None).protection)
 }
 
+/// The root key that is to protect what was in the clear: the one in a file that is named, or the
+/// server's own, which is made if it is not there.
+pub(crate) fn target(
+    config: &Config,
+    named: Option<&std::path::Path>,
+) -> Result<RootKey, StartError> {
+    if let Some(path) = named.or(config.root_key_path.as_deref()) {
+        return RootKey::read(path).map_err(|error| wrong(&error));
+    }
+    let path = keys(config).join(FILE);
+    match RootKey::read(&path) {
+        Err(RootError::Missing(_)) => RootKey::make(&path).map_err(|error| wrong(&error)),
+        found => found.map_err(|error| wrong(&error)),
+    }
+}
+
 fn read(choice: &Choice) -> Result<Option<RootKey>, StartError> {
     match choice {
         Choice::Clear => Ok(None),
@@ -102,7 +118,7 @@ fn with(config: &Config, key: Option<RootKey>, warning: Option<String>) -> Chose
     Chosen { protection, warning }
 }
 
-fn wrong(error: &RootError) -> StartError {
+pub(crate) fn wrong(error: &RootError) -> StartError {
     StartError::new(Exit::Keyring, error.to_string())
 }
 

@@ -23,6 +23,7 @@ use crate::connection::Connection;
 use crate::http::{self, Link};
 use crate::lanes::Lanes;
 use crate::report::Report;
+use crate::resealing::Resealing;
 
 /// How long accepting waits when the system has no room for another connection.
 const BREATH: Duration = Duration::from_millis(100);
@@ -41,6 +42,7 @@ pub struct Server {
     accepting: JoinHandle<Lanes>,
     stop: oneshot::Sender<()>,
     keeping: Vec<AbortHandle>,
+    resealing: Resealing,
 }
 
 impl std::fmt::Debug for Server {
@@ -74,7 +76,9 @@ impl Server {
             keeping.push(tokio::spawn(Arc::clone(provider).keep()).abort_handle());
         }
         let accepting = tokio::spawn(accept(listener, Arc::clone(&app), lanes, stopped));
-        Ok(Self { app, address, report, accepting, stop, keeping })
+        let resealing = Resealing::start(Arc::clone(&app))
+            .map_err(|error| StartError::new(Exit::Failure, format!("no thread: {error}")))?;
+        Ok(Self { app, address, report, accepting, stop, keeping, resealing })
     }
 
     /// Where it listens.
@@ -90,7 +94,7 @@ impl Server {
     /// Ends it: nothing new is accepted, running requests end, the database is let go. Returns
     /// whether everything ended by itself within its time.
     pub async fn stop(self) -> bool {
-        let Self { app, accepting, stop, keeping, .. } = self;
+        let Self { app, accepting, stop, keeping, resealing, .. } = self;
         drop(stop);
         let lanes = accepting.await;
         let emptied = app.registry.drain().await;
@@ -101,6 +105,7 @@ impl Server {
             // Waiting for threads would hold up the caller's runtime.
             drop(tokio::task::spawn_blocking(move || lanes.end()).await);
         }
+        drop(tokio::task::spawn_blocking(move || resealing.end()).await);
         let recorded = app.service.close_audit().await;
         if let Err(error) = &recorded {
             tracing::error!(%error, "the audit log was not ended in order");

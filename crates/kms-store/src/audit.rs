@@ -82,6 +82,27 @@ pub enum AuditWrite {
     Epoch(AuditEpoch),
     /// Notes how far the log is on the disk.
     Head(AuditHead),
+    /// Seals the first key of an epoch anew, if it is still sealed as before.
+    ResealEpoch {
+        /// The epoch as it is to be.
+        row: AuditEpoch,
+        /// How its key was sealed.
+        before: Vec<u8>,
+    },
+    /// Proves anew how far a log is, if that is still the same.
+    ResealHead {
+        /// The head as it is to be.
+        head: AuditHead,
+        /// What proved it.
+        before: Vec<u8>,
+    },
+    /// Proves the record of a change anew, if it is still there.
+    ResealChange {
+        /// The record as it is to be.
+        change: AuditChange,
+        /// What proved it.
+        before: Vec<u8>,
+    },
     /// Keeps lines of the log by their numbers.
     Lines {
         /// Whose.
@@ -105,7 +126,12 @@ impl AuditWrite {
         match self {
             Self::Change(change) => change.body.len(),
             Self::Lines { lines, .. } => lines.iter().map(|(_, line)| line.len()).sum(),
-            Self::Copied { .. } | Self::Epoch(_) | Self::Head(_) => 0,
+            Self::Copied { .. }
+            | Self::Epoch(_)
+            | Self::Head(_)
+            | Self::ResealEpoch { .. }
+            | Self::ResealHead { .. }
+            | Self::ResealChange { .. } => 0,
         }
     }
 
@@ -113,17 +139,17 @@ impl AuditWrite {
         let server = |name: &String| at_most("a server's name", name.len(), MAX_NAME);
         let proof = |what, bytes: &Vec<u8>| at_most(what, bytes.len(), MAX_NAME);
         match self {
-            Self::Change(change) => {
+            Self::Change(change) | Self::ResealChange { change, .. } => {
                 server(&change.server)?;
                 at_most("a record", change.body.len(), MAX_AUDIT_LINE)?;
                 proof("a record's proof", &change.mac)
             }
             Self::Copied { server: name, .. } => server(name),
-            Self::Epoch(epoch) => {
+            Self::Epoch(epoch) | Self::ResealEpoch { row: epoch, .. } => {
                 server(&epoch.server)?;
                 proof("a sealed key", &epoch.sealed)
             }
-            Self::Head(head) => {
+            Self::Head(head) | Self::ResealHead { head, .. } => {
                 server(&head.server)?;
                 proof("a record's MAC", &head.chain)?;
                 proof("a proof", &head.mac)

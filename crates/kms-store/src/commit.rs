@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use crate::Error;
-use crate::audit::{AuditRecorder, AuditWrite};
+use crate::audit::{AuditChange, AuditRecorder, AuditWrite};
 use crate::backend::packed;
 use crate::cache::Cache;
+use crate::keyring::KeyringWrite;
 use crate::record::{
-    ApiToken, Cached, Grant, KeyringRow, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME,
-    MAX_PERMISSIONS, MAX_SEALED, Write,
+    ApiToken, Cached, Grant, MAX_INDEX_ENTRIES, MAX_INDEX_VALUE, MAX_NAME, MAX_PERMISSIONS,
+    MAX_SEALED, Write,
 };
 
 /// Changes that are made all or none, and what they rest on.
@@ -21,8 +22,8 @@ pub(crate) struct Commit {
     /// Objects with the version that was read; none if the object was not there.
     pub(crate) reads: Vec<(String, Option<u64>)>,
     pub(crate) writes: Vec<Write>,
-    /// A slot of the keyring, and what it replaces.
-    pub(crate) keyring: Option<(KeyringRow, Option<Vec<u8>>)>,
+    /// Changes of the keyring.
+    pub(crate) keyring: Vec<KeyringWrite>,
     cache: Arc<Cache>,
     /// Who hears of the records of changes.
     recorder: Option<Arc<dyn AuditRecorder>>,
@@ -38,12 +39,19 @@ impl Commit {
     ) -> Result<Self, Error> {
         writes.iter().try_for_each(check)?;
         let began = cache.now();
-        Ok(Self { reads, writes, keyring: None, cache, recorder: None, began })
+        Ok(Self { reads, writes, keyring: Vec::new(), cache, recorder: None, began })
     }
 
-    pub(crate) fn keyring(row: KeyringRow, expected: Option<Vec<u8>>, cache: Arc<Cache>) -> Self {
-        let keyring = Some((row, expected));
-        Self { reads: Vec::new(), writes: Vec::new(), keyring, cache, recorder: None, began: 0 }
+    /// Changes of the keyring, with what the audit log gets of them.
+    pub(crate) fn keyring(
+        keyring: Vec<KeyringWrite>,
+        record: Option<Write>,
+        cache: Arc<Cache>,
+    ) -> Result<Self, Error> {
+        keyring.iter().try_for_each(KeyringWrite::check)?;
+        let mut commit = Self::new(Vec::new(), record.into_iter().collect(), cache)?;
+        commit.keyring = keyring;
+        Ok(commit)
     }
 
     /// The same; `recorder` hears what becomes of it.
@@ -60,6 +68,14 @@ impl Commit {
             _ => 0,
         };
         self.writes.iter().map(|write| 256 + weight(write)).sum()
+    }
+
+    /// The records of changes that the audit log gets.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = &AuditChange> {
+        self.writes.iter().filter_map(|write| match write {
+            Write::Audit(AuditWrite::Change(change)) => Some(change),
+            _ => None,
+        })
     }
 
     /// The changes are durable. `seqs` has the place of each put, in order.

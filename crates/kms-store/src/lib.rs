@@ -11,6 +11,7 @@ mod backend;
 mod cache;
 mod commit;
 mod error;
+mod keyring;
 mod location;
 mod migrate;
 mod record;
@@ -20,6 +21,9 @@ mod transfer;
 
 pub use audit::{AuditChange, AuditEpoch, AuditHead, AuditRecorder, AuditWrite, MAX_AUDIT_LINE};
 pub use error::{Error, OpenError};
+pub use keyring::{
+    KeyringWrite, MAX_NOTE, MAX_SLOT, SealedCount, SealedObject, SealedRows, SealedTable,
+};
 pub use location::{Address, AddressError, Location, Password, Product};
 pub use record::{
     ApiToken, Cached, Condition, EVERYONE, Grant, IndexEntry, KeyringRow, MAX_INDEX_ENTRIES,
@@ -43,7 +47,8 @@ pub struct Config {
     /// The most bytes of rows kept in memory.
     pub cache_bytes: usize,
     /// Whether it is opened beside a server that may be running: nothing is made, claimed or brought
-    /// up to date, and only [`Write::ApiTokens`] and records for the audit log can be written.
+    /// up to date, and only [`Write::ApiTokens`], records for the audit log and the keyring can be
+    /// written.
     pub beside: bool,
 }
 
@@ -321,10 +326,47 @@ impl Store {
         row: KeyringRow,
         expected: Option<Vec<u8>>,
     ) -> Result<(), Error> {
-        if self.beside {
-            return Err(beside());
-        }
-        self.backend.commit(Commit::keyring(row, expected, Arc::clone(&self.cache))).await
+        self.change_keyring(vec![KeyringWrite::Put { row, expected }], None).await
+    }
+
+    /// Changes the keyring and what is noted beside it, all or nothing; `record` is what the audit log
+    /// gets of it. May be done beside a server that is running, which looks at the keyring itself.
+    pub async fn change_keyring(
+        &self,
+        writes: Vec<KeyringWrite>,
+        record: Option<AuditChange>,
+    ) -> Result<(), Error> {
+        let record = record.map(|it| Write::Audit(AuditWrite::Change(it)));
+        let commit = Commit::keyring(writes, record, Arc::clone(&self.cache))?;
+        self.backend.commit(commit.heard_by(self.recorder.get().cloned())).await
+    }
+
+    /// What is noted beside the keyring under a key.
+    pub async fn note(&self, key: &str) -> Result<Option<String>, Error> {
+        self.backend.note(key).await
+    }
+
+    /// How many rows of each table each data key seals. Takes a while where there are many.
+    pub async fn sealed_counts(&self) -> Result<Vec<SealedCount>, Error> {
+        self.backend.sealed_counts().await
+    }
+
+    /// Some of the rows of a table that one data key seals: objects by their place, after a given one;
+    /// others in any order.
+    pub async fn sealed_rows(
+        &self,
+        table: SealedTable,
+        generation: u32,
+        after: i64,
+        limit: usize,
+    ) -> Result<SealedRows, Error> {
+        self.backend.sealed_rows(table, generation, after, limit).await
+    }
+
+    /// Sees to it that nothing of what was removed is left in the files of a database in files. False
+    /// where somebody still reads an earlier state of it: try again.
+    pub async fn scrub(&self) -> Result<bool, Error> {
+        self.backend.scrub().await
     }
 
     /// How many bytes of rows are in memory.

@@ -42,7 +42,7 @@ pub struct Row {
     pub due: Option<i64>,
     /// The sealed record.
     pub record: Vec<u8>,
-    /// Raised when the material is replaced or re-sealed.
+    /// Raised when the material is replaced.
     pub material_generation: u32,
     /// The sealed material; none once it is destroyed.
     pub material: Option<Vec<u8>>,

@@ -74,7 +74,15 @@ impl<'a> Export<'a> {
             if page.is_empty() {
                 break;
             }
-            page.iter().try_for_each(|stored| to.object(self.vault, stored))?;
+            for stored in &page {
+                // A rotation may have begun since the vault was opened.
+                let grants = stored.grants.iter().map(|it| it.sealed_by);
+                let usage = stored.usage.iter().map(|it| it.sealed_by);
+                for generation in grants.chain(usage).chain([stored.row.sealed_by]) {
+                    self.vault.meet(generation).await.map_err(ArchiveError::Failed)?;
+                }
+                to.object(self.vault, stored)?;
+            }
             done = done.saturating_add(page.len() as u64);
             progress(done);
         }
@@ -114,7 +122,7 @@ impl<W: Write> Out<W> {
             None if record.material_tag.is_some() => return Err(unsound(no_material())),
             None => None,
         };
-        let counters = usage.as_ref().map(|usage| vault.open_usage(&row.id, &usage.sealed));
+        let counters = usage.as_ref().map(|usage| vault.open_usage(&row.id, usage));
         let counters = counters.transpose().map_err(unsound)?;
         let false_grant =
             grants.iter().find(|it| !vault.is_valid(it, grant::epoch(&record, &it.user)));

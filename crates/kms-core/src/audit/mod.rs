@@ -30,8 +30,8 @@ pub(crate) use entry::UNDONE;
 pub use entry::{Act, REQUEST};
 use entry::{SUCCESS, Who};
 use open::BESIDE;
-pub(crate) use open::beside;
 pub use open::{AuditError, AuditKept, AuditOptions, AuditPlace, AuditReport, verify_audit};
+pub(crate) use open::{beside, record_beside};
 
 /// The records of refused callers that are written in a second; those beyond are counted. Anybody
 /// can cause them, and must not be able to fill the disk.
@@ -340,6 +340,7 @@ impl On {
         let rows = self.store.audit_changes(&self.server, BESIDE, PAGE).await;
         let rows = rows.map_err(from_store)?;
         for row in rows {
+            self.vault.meet(row.sealed_by).await?;
             if lock(&self.journal.pending).foreign.insert(row.number) {
                 self.take(row);
             }
@@ -384,7 +385,13 @@ impl On {
             AuditWrite::Copied { server: server.clone(), epoch, from, to }
         };
         let mut writes: Vec<_> = runs(&mut rows).into_iter().map(copied).collect();
-        let keys = self.vault.sealing().await?;
+        let keys = match self.vault.sealing().await {
+            Ok(keys) => keys,
+            Err(error) => {
+                lock(&self.journal.pending).appended.append(&mut done);
+                return Err(error);
+            }
+        };
         let mut head = AuditHead {
             server: self.chain.clone(),
             epoch: log.epoch(),

@@ -361,6 +361,17 @@ pub(crate) async fn beside(
     clock: &dyn Clock,
     act: Act<'_>,
 ) -> Result<Write, kms_store::Error> {
+    let change = record_beside(store, vault, clock, act).await?;
+    Ok(Write::Audit(AuditWrite::Change(change)))
+}
+
+/// The same for a change of the keyring.
+pub(crate) async fn record_beside(
+    store: &Store,
+    vault: &Vault,
+    clock: &dyn Clock,
+    act: Act<'_>,
+) -> Result<AuditChange, kms_store::Error> {
     let server = server(store);
     // The log has this record already, and will have the change's after it.
     let at = store.audit_head(&server).await?.map_or(0, |head| head.seq);
@@ -370,5 +381,5 @@ pub(crate) async fn beside(
     entry::write(&mut body, clock.now_ms(), Who::default(), &act, SUCCESS)
         .text(CHANGE, &name(0, number));
     let change = AuditChange { server, epoch: 0, number, at, body, mac: Vec::new(), sealed_by: 0 };
-    Ok(Write::Audit(AuditWrite::Change(signed(vault, change))))
+    Ok(signed(vault, change))
 }

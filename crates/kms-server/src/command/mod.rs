@@ -5,6 +5,7 @@
 
 mod archive;
 mod audit;
+mod keyring;
 mod migrate;
 mod progress;
 mod secret_file;
@@ -13,7 +14,8 @@ mod token;
 use std::pin::Pin;
 
 use kms_config::commands::{
-    AUDIT_VERIFY, EXPORT, Given, IMPORT, MIGRATE, TOKEN_CREATE, TOKEN_LIST, TOKEN_REVOKE, VERIFY,
+    AUDIT_VERIFY, EXPORT, Given, IMPORT, KEYRING_PROTECT, KEYRING_ROTATE, KEYRING_SHOW, MIGRATE,
+    TOKEN_CREATE, TOKEN_LIST, TOKEN_REVOKE, VERIFY,
 };
 use kms_config::exit::Exit;
 use kms_config::{Config, Serve};
@@ -32,6 +34,9 @@ static RUNS: &[(&str, Run)] = &[
     (TOKEN_LIST, |config, _| Box::pin(token::list(config))),
     (TOKEN_REVOKE, |config, given| Box::pin(token::revoke(config, given))),
     (AUDIT_VERIFY, |config, given| Box::pin(audit::verify(config, given))),
+    (KEYRING_SHOW, |config, _| Box::pin(keyring::show(config))),
+    (KEYRING_PROTECT, |config, given| Box::pin(keyring::protect(config, given))),
+    (KEYRING_ROTATE, |config, _| Box::pin(keyring::rotate(config))),
     (MIGRATE, |config, given| Box::pin(migrate::run(config, given))),
     (EXPORT, |config, given| Box::pin(archive::export(config, given))),
     (IMPORT, |config, given| Box::pin(archive::import(config, given))),

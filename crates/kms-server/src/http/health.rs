@@ -34,7 +34,8 @@ pub(super) async fn health(call: Call) -> Response<Body> {
     let started = Instant::now();
     let reachable = answers(&call).await;
     let audit = call.app.service.audit_status();
-    let is_up = reachable && !matches!(audit, Some(Err(_)));
+    let trouble = call.app.service.keyring_trouble();
+    let is_up = reachable && !matches!(audit, Some(Err(_))) && trouble.is_none();
     let body = if call.app.is_operator(call.peer) {
         let latency = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let audit = match audit {
@@ -48,6 +49,7 @@ pub(super) async fn health(call: Call) -> Response<Body> {
             "dependencies": {
                 "database": { "name": call.app.store.product(), "status": word(reachable) },
                 "audit": audit,
+                "keyring": keyring(&call, trouble),
             },
         })
     } else {
@@ -58,6 +60,30 @@ pub(super) async fn health(call: Call) -> Response<Body> {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response
+}
+
+/// What protects the keys, and how many rows a data key seals that rests, or rested, in the clear.
+fn keyring(call: &Call, trouble: Option<String>) -> serde_json::Value {
+    let service = &call.app.service;
+    let (keys, generation) = service.generations();
+    let rotation = service.rotation();
+    let exposed = match rotation {
+        _ if service.is_clear() => json!("all"),
+        Some(progress) => json!(progress.exposed),
+        None => json!(null),
+    };
+    let mut shown = json!({
+        "status": word(trouble.is_none()),
+        "slot": if service.is_clear() { "clear" } else { "file" },
+        "generation": generation,
+        "data_keys": keys,
+        "rows_left": rotation.map(|it| it.left),
+        "exposed_rows": exposed,
+    });
+    if let (Some(why), Some(fields)) = (trouble, shown.as_object_mut()) {
+        fields.insert("reason".to_owned(), why.into());
+    }
+    shown
 }
 
 /// Whether the database answers. What is known to be down is not waited for.

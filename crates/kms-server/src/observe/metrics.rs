@@ -187,6 +187,27 @@ impl Collector for Reader {
         encoder
             .encode_descriptor("kms_cached_bytes", help, None, MetricType::Gauge)?
             .encode_gauge(&cached)?;
+        let service = &self.0.service;
+        let (keys, _) = service.generations();
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let help = "Data keys in use; more than one while rows are sealed anew";
+        encoder
+            .encode_descriptor("kms_keyring_data_keys", help, None, MetricType::Gauge)?
+            .encode_gauge(&whole(keys as u64))?;
+        if let Some(progress) = service.rotation() {
+            let help = "Rows that an older data key seals";
+            encoder
+                .encode_descriptor("kms_keyring_rows_left", help, None, MetricType::Gauge)?
+                .encode_gauge(&whole(progress.left))?;
+            let help = "Rows whose older data key rests, or rested, in the clear";
+            encoder
+                .encode_descriptor("kms_keyring_exposed_rows", help, None, MetricType::Gauge)?
+                .encode_gauge(&whole(progress.exposed))?;
+            let help = "Rows that this server has sealed anew since it took that up";
+            encoder
+                .encode_descriptor("kms_keyring_rows_resealed", help, None, MetricType::Gauge)?
+                .encode_gauge(&whole(progress.done))?;
+        }
         let help = "Blocks of encryptions noted for keys past 2^31 random nonces";
         encoder
             .encode_descriptor("kms_nonce_warnings", help, None, MetricType::Counter)?

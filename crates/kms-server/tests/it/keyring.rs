@@ -3,28 +3,29 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use kms_store::{Address, Config, Product, Remote, Store};
 use kms_testkit::database::{Database, Kind, database};
 use kms_testkit::server::{Builder, Ended};
 
 /// A place for a database: a directory, or a database server.
-struct Home {
+pub(super) struct Home {
     builder: Builder,
-    database: Option<Database>,
+    pub(super) database: Option<Database>,
 }
 
 impl Home {
     /// One of each kind.
-    fn all() -> Vec<Self> {
+    pub(super) fn all() -> Vec<Self> {
         [None, Some(Kind::Postgres), Some(Kind::MariaDb)].map(Self::of).into()
     }
 
     /// One in a directory, or on a database server.
-    fn of(kind: Option<Kind>) -> Self {
+    pub(super) fn of(kind: Option<Kind>) -> Self {
         Self { builder: super::builder(), database: kind.map(database) }
     }
 
     /// A server on it.
-    fn server(&self) -> Builder {
+    pub(super) fn server(&self) -> Builder {
         let builder = self.builder.clone();
         match &self.database {
             None => builder,
@@ -35,8 +36,36 @@ impl Home {
         }
     }
 
+    /// Its directory, or that of the servers on it.
+    pub(super) fn directory(&self) -> &Path {
+        self.builder.directory()
+    }
+
+    /// A command on it, with the environment of its servers.
+    pub(super) fn command(&self, words: &str) -> Builder {
+        let words = words.split(' ');
+        let builder = words.fold(self.server(), Builder::argument);
+        builder.environment("KMS_ROOT_DIR", self.directory())
+    }
+
+    /// The database itself, beside whatever runs on it.
+    pub(super) fn store(&self, runtime: &tokio::runtime::Runtime) -> Store {
+        let config = match &self.database {
+            None => Config::directory(self.directory()),
+            Some(database) => {
+                let product = match database.kind() {
+                    Kind::Postgres => Product::Postgres,
+                    _ => Product::MySql,
+                };
+                let address = Address::parse(product, &database.url()).unwrap();
+                Config::server(address, Remote::default())
+            }
+        };
+        runtime.block_on(Store::open(config.beside())).unwrap()
+    }
+
     /// A file for a root key.
-    fn file(&self, name: &str, bytes: &[u8], mode: u32) -> PathBuf {
+    pub(super) fn file(&self, name: &str, bytes: &[u8], mode: u32) -> PathBuf {
         let path = self.builder.directory().join(name);
         std::fs::write(&path, bytes).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -44,7 +73,7 @@ impl Home {
     }
 }
 
-fn protected(builder: Builder, key: &Path) -> Builder {
+pub(super) fn protected(builder: Builder, key: &Path) -> Builder {
     builder.environment("KMS_ROOT_KEY_PATH", key)
 }
 

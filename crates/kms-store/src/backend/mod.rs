@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::cache::Cache;
 use crate::commit::Commit;
+use crate::keyring::{SealedCount, SealedRows, SealedTable};
 use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search, Usage};
 use crate::transfer::{Known, Stored};
 use crate::{Config, Error, OpenError};
@@ -105,6 +106,22 @@ pub(crate) trait Backend: Send + Sync {
     fn known<'a>(&'a self, ids: &'a [&'a str]) -> Answer<'a, Vec<(String, Known)>>;
     /// The keyring, by generation.
     fn keyring(&self) -> Answer<'_, Vec<KeyringRow>>;
+    /// What is noted beside the keyring.
+    fn note<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>>;
+    /// How many rows of each table each data key seals.
+    fn sealed_counts(&self) -> Answer<'_, Vec<SealedCount>>;
+    /// Some of the rows of a table that one data key seals; objects after a place.
+    fn sealed_rows(
+        &self,
+        table: SealedTable,
+        generation: u32,
+        after: i64,
+        limit: usize,
+    ) -> Answer<'_, SealedRows>;
+    /// Leaves nothing of what was removed in the database's files, where it is in files.
+    fn scrub(&self) -> Answer<'_, bool> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
     /// Ends what was begun and lets the database go. What comes later is unavailable.
     fn close(&self) -> Answer<'_, ()>;
 }

@@ -151,7 +151,7 @@ statements! {
 
     // Inside a commit.
     /// What a change has to know of the row that it replaces.
-    Old = "SELECT seq, version, material_generation, indexed FROM objects WHERE id = ?1";
+    Old = "SELECT seq, version, material_generation, indexed, sealed_by FROM objects WHERE id = ?1";
     /// The version, which others shall not change until the end of the transaction.
     Check = "SELECT version FROM objects WHERE id = ?1 {lock}";
     Insert = "INSERT INTO objects (id, version, owner, object_type, state, due, \
@@ -179,6 +179,15 @@ statements! {
     RemoveUsage = "DELETE FROM \"usage\" WHERE id = ?1";
     AddKeyring = "INSERT INTO keyring (generation, kind, slot) VALUES (?1, ?2, ?3)";
     PutKeyring = "UPDATE keyring SET kind = ?2, slot = ?3 WHERE generation = ?1 AND slot = ?4";
+    /// Not one that still seals something.
+    RemoveKeyring = "DELETE FROM keyring WHERE generation = ?1 AND slot = ?2 \
+         AND NOT EXISTS (SELECT 1 FROM objects WHERE sealed_by = ?1) \
+         AND NOT EXISTS (SELECT 1 FROM read_access WHERE sealed_by = ?1) \
+         AND NOT EXISTS (SELECT 1 FROM \"usage\" WHERE sealed_by = ?1) \
+         AND NOT EXISTS (SELECT 1 FROM api_tokens WHERE sealed_by = ?1) \
+         AND NOT EXISTS (SELECT 1 FROM audit_epochs WHERE sealed_by = ?1) \
+         AND NOT EXISTS (SELECT 1 FROM audit_heads WHERE sealed_by = ?1) \
+         AND NOT EXISTS (SELECT 1 FROM audit_changes WHERE sealed_by = ?1)";
     AddMeta = "INSERT INTO meta (\"key\", \"value\") VALUES (?1, ?2)";
     PutMeta = "UPDATE meta SET \"value\" = ?2 WHERE \"key\" = ?1 AND \"value\" = ?3";
     AddApiToken = "INSERT INTO api_tokens (id, name, userid, hash, created, expires, revoked, mac, \
@@ -194,6 +203,36 @@ statements! {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     PutAuditHead = "INSERT INTO audit_heads (server, epoch, seq, chain, mac, sealed_by) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) {upsert (server) epoch, seq, chain, mac, sealed_by}";
+
+    ResealAuditEpoch = "UPDATE audit_epochs SET sealed = ?3, sealed_by = ?4 \
+         WHERE server = ?1 AND epoch = ?2 AND sealed = ?5";
+    ResealAuditHead = "UPDATE audit_heads SET mac = ?2, sealed_by = ?3 \
+         WHERE server = ?1 AND mac = ?4";
+    ResealAuditChange = "UPDATE audit_changes SET mac = ?4, sealed_by = ?5 \
+         WHERE server = ?1 AND epoch = ?2 AND number = ?3 AND mac = ?6";
+
+    // Rows by the data key that seals them.
+    /// By their places in the list of tables. What is left of removed objects is sealed by none.
+    CountSealed = "SELECT 0 AS place, sealed_by, count(*) AS many FROM objects \
+         WHERE sealed_by < 4294967296 GROUP BY sealed_by \
+         UNION ALL SELECT 1, sealed_by, count(*) FROM read_access GROUP BY sealed_by \
+         UNION ALL SELECT 2, sealed_by, count(*) FROM \"usage\" GROUP BY sealed_by \
+         UNION ALL SELECT 3, sealed_by, count(*) FROM api_tokens GROUP BY sealed_by \
+         UNION ALL SELECT 4, sealed_by, count(*) FROM audit_epochs GROUP BY sealed_by \
+         UNION ALL SELECT 5, sealed_by, count(*) FROM audit_heads GROUP BY sealed_by \
+         UNION ALL SELECT 6, sealed_by, count(*) FROM audit_changes GROUP BY sealed_by";
+    SealedObjects = "SELECT seq, id, shard FROM objects WHERE sealed_by = ?1 AND seq > ?2 \
+         ORDER BY seq LIMIT ?3";
+    SealedGrants = concat!(
+        "SELECT ", grant_columns!(), " FROM read_access WHERE sealed_by = ?1 LIMIT ?2"
+    );
+    SealedUsage = "SELECT id, sealed FROM \"usage\" WHERE sealed_by = ?1 LIMIT ?2";
+    SealedEpochs =
+        "SELECT server, epoch, first, head, sealed FROM audit_epochs WHERE sealed_by = ?1 LIMIT ?2";
+    SealedHeads =
+        "SELECT server, epoch, seq, chain, mac FROM audit_heads WHERE sealed_by = ?1 LIMIT ?2";
+    SealedChanges = "SELECT server, epoch, number, at, body, mac FROM audit_changes \
+         WHERE sealed_by = ?1 LIMIT ?2";
 
     // Where to begin a search; see the search itself. Each counts no further than its last value.
     CountEqual = "SELECT count(*) FROM (SELECT 1 AS one FROM object_index \

@@ -16,6 +16,7 @@ mod api_tokens;
 mod audit;
 mod files;
 mod hostile;
+mod keyring;
 mod many;
 mod remote;
 mod start;

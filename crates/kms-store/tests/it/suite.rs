@@ -11,11 +11,16 @@ use kms_store::{
 use tokio::sync::Barrier;
 
 use crate::api_tokens::{
-    api_tokens_are_changed_one_after_the_other, beside_a_server_only_api_tokens_are_changed,
+    api_tokens_are_changed_one_after_the_other,
+    beside_a_server_only_api_tokens_and_the_keyring_are_changed,
 };
 use crate::audit::{
     a_record_is_kept_with_its_change_and_heard_of, a_record_of_unknown_fate_is_heard_of,
     epochs_and_the_head_of_a_log_are_kept, lines_of_a_log_are_kept,
+};
+use crate::keyring::{
+    material_that_is_sealed_anew_is_written, rows_are_found_by_the_data_key_that_seals_them,
+    the_keyring_is_changed_all_or_nothing,
 };
 use crate::{Fixture, NAME, commit, found, grant, new, put, row, search};
 
@@ -33,6 +38,9 @@ macro_rules! store_suite {
             grants_are_kept_and_go_with_their_object
             usage_is_replaced_only_as_expected
             the_keyring_is_written_once
+            the_keyring_is_changed_all_or_nothing
+            rows_are_found_by_the_data_key_that_seals_them
+            material_that_is_sealed_anew_is_written
             limits_are_kept
             a_search_meets_all_its_conditions
             a_search_finds_what_the_clock_has_changed
@@ -51,7 +59,7 @@ macro_rules! store_suite {
             a_record_of_unknown_fate_is_heard_of
             epochs_and_the_head_of_a_log_are_kept
             api_tokens_are_changed_one_after_the_other
-            beside_a_server_only_api_tokens_are_changed
+            beside_a_server_only_api_tokens_and_the_keyring_are_changed
             lines_of_a_log_are_kept
         }
     };

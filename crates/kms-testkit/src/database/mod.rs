@@ -55,3 +55,27 @@ pub fn client(kind: Kind) -> std::path::PathBuf {
         Kind::MariaDb | Kind::EdgelessDb => account::mariadb_program("mariadb"),
     }
 }
+
+/// Everything in a database, as its own program for backups writes it.
+pub fn dump(database: &Database) -> Vec<u8> {
+    let (kind, port) = (database.kind(), database.port().to_string());
+    let mut command = match kind {
+        Kind::Postgres => {
+            let mut command =
+                std::process::Command::new(account::postgres_programs().join("pg_dump"));
+            command.arg(database.url());
+            command
+        }
+        Kind::MariaDb | Kind::EdgelessDb => {
+            let mut command = std::process::Command::new(account::mariadb_program("mariadb-dump"));
+            let (user, password) = (format!("--user={USER}"), format!("--password={USER}"));
+            command.args(["--no-defaults", "--host=127.0.0.1", "--port", &port, &user, &password]);
+            command.args(["--single-transaction", "--hex-blob", database.name()]);
+            command
+        }
+    };
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {complaint}");
+    output.stdout
+}

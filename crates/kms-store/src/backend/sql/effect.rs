@@ -266,13 +266,16 @@ impl<'a> Effect<'a> {
 pub(super) struct Old {
     pub(super) seq: i64,
     pub(super) generation: i64,
+    pub(super) sealed_by: i64,
     pub(super) indexed: Vec<u8>,
 }
 
 impl Old {
-    /// Whether the material stays as it is: a generation has one.
+    /// Whether the material stays as it is: a generation has one, under each data key.
     pub(super) fn keeps_material(&self, row: &Row) -> bool {
-        row.material.is_some() && self.generation == i64::from(row.material_generation)
+        row.material.is_some()
+            && self.generation == i64::from(row.material_generation)
+            && self.sealed_by == i64::from(row.sealed_by)
     }
 
     /// Of a row in memory, if it has the version and all that is wanted.
@@ -280,6 +283,7 @@ impl Old {
         Some(Self {
             seq: cached.seq,
             generation: i64::from(cached.row.material_generation),
+            sealed_by: cached.row.sealed_by.into(),
             indexed: cached.indexed.as_ref()?.to_vec(),
         })
     }

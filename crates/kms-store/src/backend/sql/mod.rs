@@ -17,6 +17,7 @@ use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::backend;
 use crate::cache::Cache;
 use crate::commit::Commit;
+use crate::keyring::{SealedCount, SealedRows, SealedTable};
 use crate::location::{Host, Tls};
 use crate::migrate::Mismatch;
 use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search, Usage};
@@ -31,6 +32,7 @@ mod effect;
 mod failure;
 mod handshake;
 mod import;
+mod keyring;
 mod lists;
 mod migrate;
 mod pool;
@@ -345,6 +347,24 @@ impl Backend for Server {
 
     fn keyring(&self) -> Answer<'_, Vec<KeyringRow>> {
         Box::pin(self.keyring())
+    }
+
+    fn note<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
+        Box::pin(self.note(key))
+    }
+
+    fn sealed_counts(&self) -> Answer<'_, Vec<SealedCount>> {
+        Box::pin(self.sealed_counts())
+    }
+
+    fn sealed_rows(
+        &self,
+        table: SealedTable,
+        generation: u32,
+        after: i64,
+        limit: usize,
+    ) -> Answer<'_, SealedRows> {
+        Box::pin(self.sealed_rows(table, generation, after, limit))
     }
 
     fn close(&self) -> Answer<'_, ()> {

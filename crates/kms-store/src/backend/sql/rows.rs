@@ -250,17 +250,8 @@ async fn beside(session: &mut Session<'_>, effect: &Effect<'_>) -> Result<(), St
             Err(stop) => return Err(stop),
         }
     }
-    for AuditChange { server, epoch, number, at, body, mac, sealed_by } in &effect.changes {
-        let values = [
-            Value::Text(server),
-            Value::Int(signed(*epoch)),
-            Value::Int(signed(*number)),
-            Value::Int(signed(*at)),
-            Value::Bytes(body),
-            Value::Bytes(mac),
-            Value::Int((*sealed_by).into()),
-        ];
-        session.run(Statement::AddAuditChange, &values).await?;
+    for change in &effect.changes {
+        add_change(session, change).await?;
     }
     Ok(())
 }
@@ -274,6 +265,24 @@ pub(super) async fn more(session: &mut Session<'_>, effect: &Effect<'_>) -> Resu
         put_audit(session, write).await?;
     }
     Ok(())
+}
+
+/// Keeps the record of a change.
+pub(super) async fn add_change(
+    session: &mut Session<'_>,
+    change: &AuditChange,
+) -> Result<(), Stop> {
+    let AuditChange { server, epoch, number, at, body, mac, sealed_by } = change;
+    let values = [
+        Value::Text(server),
+        Value::Int(signed(*epoch)),
+        Value::Int(signed(*number)),
+        Value::Int(signed(*at)),
+        Value::Bytes(body),
+        Value::Bytes(mac),
+        Value::Int((*sealed_by).into()),
+    ];
+    session.run(Statement::AddAuditChange, &values).await.map(drop)
 }
 
 async fn put_tokens(session: &mut Session<'_>, tokens: &Tokens<'_>) -> Result<(), Stop> {
@@ -337,6 +346,32 @@ async fn put_audit(session: &mut Session<'_>, write: &AuditWrite) -> Result<(), 
             let values =
                 [Value::Text(server), epoch, seq, Value::Bytes(chain), Value::Bytes(mac), by];
             session.run(Statement::PutAuditHead, &values).await.map(drop)
+        }
+        AuditWrite::ResealEpoch { row, before } => {
+            let values = [
+                Value::Text(&row.server),
+                Value::Int(signed(row.epoch)),
+                Value::Bytes(&row.sealed),
+                Value::Int(row.sealed_by.into()),
+                Value::Bytes(before),
+            ];
+            session.run(Statement::ResealAuditEpoch, &values).await.map(drop)
+        }
+        AuditWrite::ResealHead { head, before } => {
+            let (mac, by) = (Value::Bytes(&head.mac), Value::Int(head.sealed_by.into()));
+            let values = [Value::Text(&head.server), mac, by, Value::Bytes(before)];
+            session.run(Statement::ResealAuditHead, &values).await.map(drop)
+        }
+        AuditWrite::ResealChange { change, before } => {
+            let values = [
+                Value::Text(&change.server),
+                Value::Int(signed(change.epoch)),
+                Value::Int(signed(change.number)),
+                Value::Bytes(&change.mac),
+                Value::Int(change.sealed_by.into()),
+                Value::Bytes(before),
+            ];
+            session.run(Statement::ResealAuditChange, &values).await.map(drop)
         }
         AuditWrite::Lines { server, lines } => {
             for lines in lines.chunks(LINES) {

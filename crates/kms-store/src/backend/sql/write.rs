@@ -18,7 +18,7 @@ use crate::Error;
 use crate::backend::dialect::{Dialect, Sql};
 use crate::backend::statement::Statement;
 use crate::commit::Commit;
-use crate::record::{KeyringRow, Write};
+use crate::record::Write;
 
 /// How long one statement of a change may take; it may have to wait for others' transactions. What is
 /// large has a second more for so many bytes.
@@ -71,7 +71,15 @@ pub(super) struct Session<'a> {
     pub(super) time: Duration,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        connection: &'a mut Connection,
+        dialect: Dialect,
+        alone: bool,
+        time: Duration,
+    ) -> Self {
+        Self { connection, dialect, alone, time }
+    }
     async fn timed<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut Connection) -> Result<T, Failure>,
@@ -122,9 +130,11 @@ impl Session<'_> {
 impl Server {
     /// Makes all changes, durably, or none.
     pub(super) async fn commit(&self, commit: Commit) -> Result<(), Error> {
-        let outcome = match &commit.keyring {
-            Some((row, expected)) => self.put_keyring(row, expected.as_deref()).await,
-            None => self.make(&commit).await,
+        let outcome = if commit.keyring.is_empty() {
+            self.make(&commit).await
+        } else {
+            let changes: Vec<_> = commit.changes().collect();
+            self.change_keyring(&commit.keyring, &changes).await.map(|()| Vec::new())
         };
         match outcome {
             Ok(seqs) => {
@@ -186,7 +196,7 @@ impl Server {
         let mut lent = self.pool.writer().await?;
         let alone = self.is_one_statement(effect, &old);
         let time = WRITE + Duration::from_secs((effect.weight() / BYTES_A_SECOND) as u64);
-        let mut session = Session { connection: lent.get()?, dialect: self.dialect, alone, time };
+        let mut session = Session::new(lent.get()?, self.dialect, alone, time);
         let outcome = self.transact(&mut session, effect, &old).await;
         let clean = match &outcome {
             Ok(_) | Err(Stop::Refused(_) | Stop::Unmet) => true,
@@ -246,7 +256,12 @@ impl Server {
         if row.int(1)?.cast_unsigned() != version {
             return Err(conflict(id));
         }
-        Ok(Old { seq: row.int(0)?, generation: number(row, 2)?, indexed: row.bytes(3)?.to_vec() })
+        Ok(Old {
+            seq: row.int(0)?,
+            generation: number(row, 2)?,
+            indexed: row.bytes(3)?.to_vec(),
+            sealed_by: row.int(4)?,
+        })
     }
 
     /// Which of the things that a change rests on is not so. If all are again, it is a conflict.
@@ -272,41 +287,6 @@ impl Server {
         let usage = effect.usage.keys().next().copied();
         let id = usage.or_else(|| effect.absent().next()).unwrap_or_else(|| effect.first_id());
         Ok(Error::Conflict { id: id.to_owned() })
-    }
-
-    async fn put_keyring(
-        &self,
-        row: &KeyringRow,
-        expected: Option<&[u8]>,
-    ) -> Result<Vec<i64>, Error> {
-        let mut lent = self.pool.writer().await?;
-        let (connection, dialect) = (lent.get()?, self.dialect);
-        let mut session = Session { connection, dialect, alone: true, time: WRITE };
-        let id = format!("keyring/{}", row.generation);
-        let generation = Value::Int(row.generation.into());
-        let (kind, slot) = (Value::Text(&row.kind), Value::Bytes(&row.slot));
-        let done = match expected {
-            None => session.run(Statement::AddKeyring, &[generation, kind, slot]).await,
-            Some(expected) => {
-                let values = [generation, kind, slot, Value::Bytes(expected)];
-                session.run(Statement::PutKeyring, &values).await
-            }
-        };
-        match done {
-            Ok(1) => {
-                lent.back();
-                Ok(Vec::new())
-            }
-            Ok(_) => {
-                lent.back();
-                Err(Error::Conflict { id })
-            }
-            Err(Stop::Failed(Failure::Duplicate(_))) => Err(Error::Exists { id }),
-            Err(Stop::Failed(Failure::Again(_)) | Stop::Unmet) => Err(Error::Conflict { id }),
-            Err(Stop::Refused(error)) => Err(error),
-            Err(Stop::Failed(failure)) => Err(failure.into()),
-            Err(Stop::Doubt(failure, _)) => Err(Error::Unknown(failure.to_string())),
-        }
     }
 }
 

@@ -8,11 +8,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit;
 use super::convert::{self, api_token_columns, error};
+use super::keyring;
 use super::read;
 use crate::Error;
 use crate::backend::convert::packed;
 use crate::commit::Commit;
-use crate::record::{ApiToken, Grant, IndexEntry, KeyringRow, Row, Write};
+use crate::record::{ApiToken, Grant, IndexEntry, Row, Write};
 
 /// Why a commit is not made.
 pub(super) enum Stop {
@@ -61,10 +62,7 @@ pub(super) fn check(connection: &Connection, commit: &Commit) -> Result<(), Stop
         }
     }
     commit.writes.iter().try_for_each(|write| expected.admit(write))?;
-    match &commit.keyring {
-        Some((row, slot)) => check_keyring(connection, row, slot.as_deref()),
-        None => Ok(()),
-    }
+    keyring::check(connection, &commit.keyring)
 }
 
 impl<'a> Expected<'a> {
@@ -154,26 +152,6 @@ impl<'a> Expected<'a> {
     }
 }
 
-fn check_keyring(
-    connection: &Connection,
-    row: &KeyringRow,
-    expected: Option<&[u8]>,
-) -> Result<(), Stop> {
-    let now: Option<Vec<u8>> = connection
-        .query_row("SELECT slot FROM keyring WHERE generation = ?1", [row.generation], |row| {
-            row.get(0)
-        })
-        .optional()
-        .map_err(failed)?;
-    let id = || format!("keyring/{}", row.generation);
-    match (now, expected) {
-        (None, None) => Ok(()),
-        (Some(now), Some(expected)) if now == expected => Ok(()),
-        (Some(_), None) => Err(Stop::Refused(Error::Exists { id: id() })),
-        _ => Err(Stop::Refused(Error::Conflict { id: id() })),
-    }
-}
-
 /// Whether nobody has changed the tokens since they were read, and no name is taken.
 fn check_api_tokens(
     connection: &Connection,
@@ -239,16 +217,7 @@ pub(super) fn apply(
                 .map_err(error)?,
         }
     }
-    if let Some((row, _)) = &commit.keyring {
-        connection
-            .execute(
-                "INSERT INTO keyring (generation, kind, slot) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (generation) DO UPDATE SET kind = excluded.kind, slot = excluded.slot",
-                params![row.generation, row.kind, row.slot],
-            )
-            .map_err(error)?;
-    }
-    Ok(())
+    keyring::apply(connection, &commit.keyring)
 }
 
 /// A state has been checked by the writer before the group began; see [`super::write`].

@@ -48,6 +48,27 @@ pub(super) fn write(connection: &Connection, write: &AuditWrite) -> Result<(), E
              chain = excluded.chain, mac = excluded.mac, sealed_by = excluded.sealed_by",
             params![server, signed(*epoch), signed(*seq), chain, mac, sealed_by],
         ),
+        AuditWrite::ResealEpoch { row, before } => run(
+            "UPDATE audit_epochs SET sealed = ?3, sealed_by = ?4 \
+             WHERE server = ?1 AND epoch = ?2 AND sealed = ?5",
+            params![row.server, signed(row.epoch), row.sealed, row.sealed_by, before],
+        ),
+        AuditWrite::ResealHead { head, before } => run(
+            "UPDATE audit_heads SET mac = ?2, sealed_by = ?3 WHERE server = ?1 AND mac = ?4",
+            params![head.server, head.mac, head.sealed_by, before],
+        ),
+        AuditWrite::ResealChange { change, before } => run(
+            "UPDATE audit_changes SET mac = ?4, sealed_by = ?5 \
+             WHERE server = ?1 AND epoch = ?2 AND number = ?3 AND mac = ?6",
+            params![
+                change.server,
+                signed(change.epoch),
+                signed(change.number),
+                change.mac,
+                change.sealed_by,
+                before
+            ],
+        ),
         AuditWrite::Lines { server, lines } => lines.iter().try_for_each(|(seq, line)| {
             run(
                 // A line that was tried before, with an unknown fate, is the same line.

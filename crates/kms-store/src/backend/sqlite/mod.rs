@@ -16,6 +16,7 @@ use crate::audit::{AuditChange, AuditEpoch, AuditHead};
 use crate::backend;
 use crate::cache::Cache;
 use crate::commit::Commit;
+use crate::keyring::{SealedCount, SealedRows, SealedTable};
 use crate::migrate::{self, Kind, Migration, Mismatch};
 use crate::record::{ApiToken, Cached, Grant, KeyringRow, Search, Usage};
 use crate::transfer::Known;
@@ -26,6 +27,7 @@ mod audit;
 mod convert;
 mod file;
 mod import;
+mod keyring;
 mod queue;
 mod read;
 mod search;
@@ -41,6 +43,8 @@ use write::Writer;
 
 /// Written in the file's header: `KMS1`.
 const APPLICATION: i32 = 0x4B4D_5331;
+/// How long another connection's work is waited for.
+const BUSY: Duration = Duration::from_secs(5);
 /// The most long reads at once.
 const SCANS: usize = 4;
 
@@ -313,6 +317,28 @@ impl Backend for Sqlite {
         self.read(read::keyring)
     }
 
+    fn note<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
+        self.read(move |connection| keyring::note(connection, key))
+    }
+
+    fn sealed_counts(&self) -> Answer<'_, Vec<SealedCount>> {
+        Box::pin(self.scan(|connection, _| keyring::counts(connection)))
+    }
+
+    fn sealed_rows(
+        &self,
+        table: SealedTable,
+        generation: u32,
+        after: i64,
+        limit: usize,
+    ) -> Answer<'_, SealedRows> {
+        self.read(move |connection| keyring::rows(connection, table, generation, after, limit))
+    }
+
+    fn scrub(&self) -> Answer<'_, bool> {
+        Box::pin(self.writer.scrub())
+    }
+
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             self.readers.close();
@@ -334,7 +360,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 /// What readers and the writer have in common.
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     // Else many statements are planned anew each time they get other parameters, which costs more
     // than running them.

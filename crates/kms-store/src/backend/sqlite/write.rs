@@ -46,6 +46,8 @@ struct Job {
 
 enum Message {
     Commit(Job),
+    /// Copies the whole log into the database and empties it; false if readers are in the way.
+    Scrub(oneshot::Sender<Result<bool, Error>>),
     /// Makes changes that come one after the other in one transaction.
     Import(mpsc::Receiver<Step>),
     /// Ends what came before, closes the connection and answers.
@@ -100,6 +102,16 @@ impl Writer {
         };
         let (answer, outcome) = oneshot::channel();
         if !self.queue.push(Message::Commit(Job { commit, answer, _room: room })) {
+            return Err(stopped());
+        }
+        outcome.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Leaves nothing of what was removed in the files: pages that are free are empty, and so is the
+    /// log.
+    pub(super) async fn scrub(&self) -> Result<bool, Error> {
+        let (answer, outcome) = oneshot::channel();
+        if !self.queue.push(Message::Scrub(answer)) {
             return Err(stopped());
         }
         outcome.await.unwrap_or_else(|_| Err(stopped()))
@@ -273,6 +285,7 @@ impl Thread {
                     bytes += job.commit.weight();
                     jobs.push(job);
                 }
+                Message::Scrub(answer) => drop(answer.send(self.scrub())),
                 Message::Import(steps) => return Some(Next::Import(steps)),
                 Message::Close(answer) => return Some(Next::Close(answer)),
                 #[cfg(test)]
@@ -401,6 +414,15 @@ impl Thread {
             // Nothing is lost: the log has it all, and the next checkpoint tries again.
             Err(failure) => tracing::warn!(%failure, "the database's log could not be copied"),
         }
+    }
+
+    fn scrub(&mut self) -> Result<bool, Error> {
+        // Commits shall not wait for readers.
+        self.connection.busy_timeout(Duration::ZERO).map_err(error)?;
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let busy = self.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        self.connection.busy_timeout(super::BUSY).map_err(error)?;
+        Ok(busy.map_err(error)? == 0)
     }
 
     fn close(&mut self, answer: oneshot::Sender<Result<(), Error>>) {
