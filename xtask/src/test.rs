@@ -152,7 +152,8 @@ fn on_mariadb() -> Result<Count> {
 /// What servers do, again, with a database beside them. The tests that choose a database themselves
 /// do the same here as before, and are left out.
 fn on(database: &str) -> Result<Count> {
-    const SERVERS: &str = "package(kms-server) & kind(test) & !test(/^databases::/)";
+    const SERVERS: &str =
+        "package(kms-server) & kind(test) & !test(/^(databases|keyring|leaks|rotation)::/)";
     let mut runner = Runner::new();
     runner.command.env(databases::CHOICE, database);
     if runner.is_nextest {

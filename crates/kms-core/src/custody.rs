@@ -225,6 +225,14 @@ impl Vault {
         Ok(())
     }
 
+    /// The same for each of some.
+    pub(crate) async fn meet_each(&self, generations: impl Iterator<Item = u32>) -> Result<()> {
+        for generation in generations {
+            self.meet(generation).await?;
+        }
+        Ok(())
+    }
+
     /// The older generations, and whether the data key of each rests in the clear.
     pub(crate) fn older(&self) -> impl Iterator<Item = (u32, bool)> {
         let ring = self.ring();

@@ -409,10 +409,9 @@ impl Service {
     ) -> Result<()> {
         for row in self.valid_grants(object).await? {
             if row.user != user && vault::bucket(&row.user) == vault::bucket(user) {
-                let (mut row, keys) = (row, self.vault.current()?);
-                row.sealed_by = keys.generation();
-                row.mac = keys.grant_mac(&row, epoch(record, &row.user));
-                unit.write(Write::PutGrant(row));
+                let keys = self.vault.current()?;
+                let epoch = epoch(record, &row.user);
+                unit.write(Write::PutGrant(keys.sign_grant(row, epoch)));
             }
         }
         Ok(())
@@ -450,25 +449,22 @@ impl Service {
 
     fn sign(&self, record: &StoredRecord, id: &str, user: &str, held: Held) -> Result<Grant> {
         let keys = self.vault.current()?;
-        let mut grant = Grant {
+        let grant = Grant {
             id: id.to_owned(),
             user: user.to_owned(),
             permissions: spell(&held.permissions),
             expires: held.expires,
             note: held.note,
             mac: Vec::new(),
-            sealed_by: keys.generation(),
+            sealed_by: 0,
         };
-        grant.mac = keys.grant_mac(&grant, epoch(record, user));
-        Ok(grant)
+        Ok(keys.sign_grant(grant, epoch(record, user)))
     }
 
     /// What exactly `user` has on `object` at `now`.
     async fn held(&self, object: &Object, user: &str, now: i64) -> Result<Option<Held>> {
         let row = self.store.grant(object.id(), user).await.map_err(from_store)?;
-        if let Some(row) = &row {
-            self.vault.meet(row.sealed_by).await?;
-        }
+        self.vault.meet_each(row.iter().map(|row| row.sealed_by)).await?;
         let valid = row.filter(|row| {
             !is_over(row, now) && self.vault.is_valid(row, epoch(object.record(), user))
         });
@@ -480,9 +476,7 @@ impl Service {
 
     async fn valid_grants(&self, object: &Object) -> Result<Vec<Grant>> {
         let mut rows = self.store.grants(object.id()).await.map_err(from_store)?;
-        for row in &rows {
-            self.vault.meet(row.sealed_by).await?;
-        }
+        self.vault.meet_each(rows.iter().map(|row| row.sealed_by)).await?;
         rows.retain(|row| self.vault.is_valid(row, epoch(object.record(), &row.user)));
         Ok(rows)
     }

@@ -594,15 +594,13 @@ impl Service {
                 return Ok((0, vec![format!("read_access/{id}")]));
             };
             let (mut writes, mut altered) = (Vec::new(), Vec::new());
-            for mut row in self.store.grants(id).await.map_err(from_store)? {
+            for row in self.store.grants(id).await.map_err(from_store)? {
                 if row.sealed_by != generation {
                     continue;
                 }
                 let epoch = grant::epoch(object.record(), &row.user);
                 if self.vault.is_genuine(&row, epoch) {
-                    row.sealed_by = keys.generation();
-                    row.mac = keys.grant_mac(&row, epoch);
-                    writes.push(Write::PutGrant(row));
+                    writes.push(Write::PutGrant(keys.sign_grant(row, epoch)));
                 } else {
                     altered.push(format!("read_access/{id}/{}", row.user));
                 }

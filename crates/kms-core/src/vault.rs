@@ -201,6 +201,12 @@ impl Keys {
         key.expose().try_into().ok().map(Zeroizing::new)
     }
 
+    /// The grant as these keys prove it, under its bucket's epoch.
+    pub(crate) fn sign_grant(&self, grant: Grant, epoch: u32) -> Grant {
+        let mac = self.grant_mac(&grant, epoch);
+        Grant { mac, sealed_by: self.generation, ..grant }
+    }
+
     /// The MAC of a grant: over all its columns, and over its bucket's epoch.
     pub(crate) fn grant_mac(&self, grant: &Grant, epoch: u32) -> Vec<u8> {
         let Grant { id, user, permissions, expires, note, .. } = grant;

@@ -78,9 +78,8 @@ impl<'a> Export<'a> {
                 // A rotation may have begun since the vault was opened.
                 let grants = stored.grants.iter().map(|it| it.sealed_by);
                 let usage = stored.usage.iter().map(|it| it.sealed_by);
-                for generation in grants.chain(usage).chain([stored.row.sealed_by]) {
-                    self.vault.meet(generation).await.map_err(ArchiveError::Failed)?;
-                }
+                let all = grants.chain(usage).chain([stored.row.sealed_by]);
+                self.vault.meet_each(all).await.map_err(ArchiveError::Failed)?;
                 to.object(self.vault, stored)?;
             }
             done = done.saturating_add(page.len() as u64);
