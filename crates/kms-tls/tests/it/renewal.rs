@@ -14,14 +14,16 @@ const LONG: u64 = 200 * 86_400;
 
 #[tokio::test]
 async fn a_certificate_is_renewed_in_time_and_no_connection_notices() {
-    let mut setup = Setup::new(Options::default());
+    // Every request is made once, so that they can be counted.
+    let options = Options { nonces_refused: 0, validity_s: LONG, ..Options::default() };
+    let mut setup = Setup::new(Options { nonces_refused: 0, ..Options::default() });
     let mut started = setup.start().await.unwrap();
     let first = leaf(&started.resolver);
     let serving = server(&started);
     let believing = Arc::new(client(&[&setup.pebble.root()]));
     let mut before = Pair::open(serving.config(), &believing, DOMAIN).unwrap();
     // It is another authority by then: with another root, and without the account.
-    setup.pebble.start_again_with(Options { validity_s: LONG, ..Options::default() });
+    setup.pebble.start_again_with(options);
     let task = tokio::spawn(started.task.run());
 
     let due = started.status.borrow().renew_at.unwrap();
@@ -45,7 +47,7 @@ async fn a_certificate_is_renewed_in_time_and_no_connection_notices() {
 
 #[tokio::test]
 async fn a_certificate_that_is_due_again_at_once_is_not_ordered_in_a_circle() {
-    let setup = Setup::new(Options { reuses: true, ..Options::default() });
+    let setup = Setup::new(Options { nonces_refused: 0, reuses: true, ..Options::default() });
     let mut started = setup.start().await.unwrap();
     let first = leaf(&started.resolver);
     let task = tokio::spawn(started.task.run());
