@@ -146,6 +146,9 @@ pub(crate) async fn rows_are_found_by_the_data_key_that_seals_them(fixture: impl
     let answer = store.change_keyring(remove(), None).await;
     assert!(matches!(answer, Err(Error::Conflict { .. })), "{answer:?}");
     commit(&store, vec![Write::Remove { id: "o1".to_owned(), expected: 1 }]).await;
+    let answer = store.change_keyring(remove(), None).await;
+    assert!(matches!(answer, Err(Error::Conflict { .. })), "an answer is left: {answer:?}");
+    commit(&store, vec![Write::ForgetAnswers { until: 0 }]).await;
     store.change_keyring(remove(), None).await.unwrap();
     assert_eq!(store.keyring().await.unwrap(), [slot(2, 1)]);
 }
